@@ -1,0 +1,1 @@
+"""tpeak: hyperparameter optimization from a server; this is the thin client."""

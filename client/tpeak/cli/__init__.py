@@ -1,0 +1,5 @@
+"""The `tpeak` command."""
+
+
+def main() -> int:
+    return 0

@@ -1,0 +1,1 @@
+"""What a study is, without any IO: plain types, rules and errors."""

@@ -1,0 +1,43 @@
+"""What every sampler is: one function from what is known to where to look next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from tpeak_server.domain.distributions import Space
+from tpeak_server.domain.observations import Floats, Suggestion, View
+
+Stream: TypeAlias = Callable[[str], np.random.Generator]
+"""The randomness of one suggestion: a generator by purpose ('joint', or a parameter's name), always the same one for
+the same study seed, trial number and purpose."""
+
+
+class Sampler(Protocol):
+    """Draws points. The result depends on the arguments alone; what is kept between calls is a memo."""
+
+    version: str
+    """Changes whenever the same arguments may give another result: stored with every trial."""
+
+    def suggest(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        streams: Sequence[Stream],
+        *,
+        fixed: Mapping[str, float] | None = None,
+    ) -> list[Suggestion]:
+        """Draws `len(streams)` points of `space`, in order; each sees the ones before it as pending.
+
+        Args:
+            view: the finished trials.
+            space: the distributions of all names, the fixed ones included.
+            pending: name -> (m,) internal values of running trials, NaN where absent; every name of `space` is there.
+            streams: the randomness of each suggestion.
+            fixed: internal values that are given; the other names are drawn conditionally on them. The returned
+                values hold only the names that were drawn.
+        """
+        ...
