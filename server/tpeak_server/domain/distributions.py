@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from tpeak_server.domain.errors import InvalidDistribution, InvalidValue
 
-Choice: TypeAlias = None | bool | int | float | str
+Choice: TypeAlias = bool | int | float | str | None
 
 MAX_EXACT_INT = 2**53
 """Largest integer up to which every integer is exactly a double."""

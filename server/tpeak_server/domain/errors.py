@@ -136,6 +136,6 @@ class Overloaded(Unavailable):
 
 
 class ShuttingDown(Unavailable):
-    """This process is leaving; another replica, or the next one, answers."""
+    """The server is shutting down; another replica, or the next one, answers."""
 
     code = "shutting_down"

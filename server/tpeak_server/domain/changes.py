@@ -1,0 +1,109 @@
+"""What one transaction reads and writes of a study, as plain rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tpeak_server.domain.study import Study
+from tpeak_server.domain.trial import Interned, Lease, Report, Suggested, Trial, TrialRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The row that every writer locks first: the next trial number, how many were handed out, and the last seq."""
+
+    next_number: int
+    handed: int
+    seq: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Wanted:
+    """What the commands of one batch need to see beside the clock and the study."""
+
+    numbers: set[int] = field(default_factory=set)
+    steps: set[tuple[int, int]] = field(default_factory=set)
+    ask_ids: set[str] = field(default_factory=set)
+    request_ids: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class Locked:
+    """The rows of a study under its lock, at the time `now` of the database."""
+
+    clock: Clock
+    now: datetime
+    study: Study
+    trials: Mapping[int, Trial]
+    leases: Mapping[tuple[int, int], Lease]
+    reports: Mapping[tuple[int, int, int], Report]
+    asks: Mapping[str, list[Lease]]
+    requests: Mapping[str, tuple[bytes, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change of a study that stands in no row of its own."""
+
+    seq: int
+    kind: str
+    number: int | None = None
+    payload: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateResult:
+    """A tell that was answered 409: kept, because the hours were paid."""
+
+    number: int
+    hash: bytes
+    code: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The record that makes a write with a request id idempotent."""
+
+    request_id: str
+    hash: bytes
+    reply: Any
+
+
+@dataclass(slots=True, kw_only=True)
+class Changes:
+    """All that one transaction writes to one study.
+
+    `renewed` are the (number, epoch) whose lease gets a fresh period; `started` and `ended` the trials whose
+    started_at and finished_at are now.
+    """
+
+    clock: Clock | None = None
+    study: Study | None = None
+    old_name: str | None = None
+    interned: dict[int, Interned] = field(default_factory=dict)
+    created: dict[int, Trial] = field(default_factory=dict)
+    updated: dict[int, Trial] = field(default_factory=dict)
+    issued: dict[tuple[int, int], Lease] = field(default_factory=dict)
+    leases: dict[tuple[int, int], Lease] = field(default_factory=dict)
+    renewed: set[tuple[int, int]] = field(default_factory=set)
+    suggested: list[Suggested] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    attrs: dict[tuple[int, str], Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    late: list[LateResult] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    first_ask: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Delta:
+    """What changed in a study after some seq, whole records, as of `clock`."""
+
+    clock: Clock
+    study: Study
+    interned: list[Interned]
+    records: list[TrialRecord]

@@ -1,0 +1,205 @@
+"""A trial and its life.
+
+            ask (epoch + 1)             tell complete | pruned | failed
+ waiting ───────────────────► running ───────────────────────────────► complete | pruned | failed
+    ▲                            │ lease ended by the reaper (attempt + 1), or released by its worker
+    └────────────────────────────┘ same number, same proposal             attempts used up ──► lost
+
+Every function here returns a new trial; none of them looks at a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from tpeak_server.domain.distributions import Distribution
+
+
+class TrialState(StrEnum):
+    """Where a trial is in its life; the words of the wire and of the tables."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+"""States that a result was told for; `lost` may still be taken back by a late result."""
+
+UNFINISHED = frozenset({TrialState.WAITING, TrialState.RUNNING})
+
+
+class LeaseEnd(StrEnum):
+    """How a lease ended."""
+
+    TOLD = "told"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One point of the study: what was proposed, where it is in its life, what came out.
+
+    `proposed` maps a distribution's id to the internal value and never changes once the trial was handed out.
+    `fixed` are an enqueued trial's bare values, external, that no distribution is known for yet.
+    `resume_epoch` is the latest epoch that left a checkpoint.
+    """
+
+    number: int
+    state: TrialState = TrialState.WAITING
+    proposed: Mapping[int, float] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    values: tuple[float, ...] | None = None
+    constraints: tuple[float, ...] | None = None
+    origin: str = "enqueued"
+    epoch: int = 0
+    attempt: int = 0
+    told_epoch: int | None = None
+    told_hash: bytes | None = None
+    cause: str | None = None
+    sampled_at_seq: int | None = None
+    sampler_version: str | None = None
+    resume_epoch: int | None = None
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One handing out of a trial: the record that makes an ask idempotent, and the right to report and tell.
+
+    `used` are the names that the objective really asked for, None until the worker said.
+    """
+
+    number: int
+    epoch: int
+    token: str
+    worker: str
+    request_id: str
+    ordinal: int
+    request_hash: bytes
+    used: tuple[str, ...] | None = None
+    live: bool = True
+    ended: LeaseEnd | None = None
+    remaining_s: float = 0.0
+    resume_epoch: int | None = None
+    checkpoint: str | None = None
+    checkpoint_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggested:
+    """A parameter that came after the ask: its distribution's id and internal value."""
+
+    number: int
+    name: str
+    distribution_id: int
+    value: float
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Intermediate values at a step, with the decision that was made on them."""
+
+    number: int
+    epoch: int
+    step: int
+    values: tuple[float, ...]
+    cost: float | None
+    seq: int
+    prune: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interned:
+    """A distribution of a study under its small id; `seen_seq` is when it last became its name's current one."""
+
+    id: int
+    name: str
+    distribution: Distribution
+    seen_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """A trial with all that the study learns from it.
+
+    `lease` is the winning one, else the newest, None before the first. `curve` maps a step to the values that were
+    reported there in the lease's epoch and in the epochs that it resumes; `prune_reason` is set once the decision was
+    to prune.
+    """
+
+    trial: Trial
+    lease: Lease | None = None
+    suggested: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    curve: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    prune_reason: str | None = None
+
+    def known(self, interned: Mapping[int, Interned]) -> dict[str, tuple[int, float]]:
+        """All that was proposed or suggested, as name -> (distribution id, internal value)."""
+        return {interned[i].name: (i, value) for i, value in self.trial.proposed.items()} | dict(self.suggested)
+
+    def params(self, interned: Mapping[int, Interned]) -> dict[str, tuple[int, float]]:
+        """The trial's parameters: of what is known, the names that its worker used, all until the worker said."""
+        known = self.known(interned)
+        if self.lease is None or self.lease.used is None:
+            return known
+        return {name: known[name] for name in self.lease.used if name in known}
+
+    def inherited_curve(self) -> dict[int, tuple[float, ...]]:
+        """The steps that count for the next epoch: those up to the checkpoint, where there is one."""
+        lease = self.lease
+        if lease is None or lease.checkpoint_step is None or self.trial.resume_epoch != lease.epoch:
+            return {}
+        return {step: values for step, values in self.curve.items() if step <= lease.checkpoint_step}
+
+
+def issued(trial: Trial) -> Trial:
+    """The trial, handed out once more: the same number and proposal under the next epoch."""
+    return replace(trial, state=TrialState.RUNNING, epoch=trial.epoch + 1)
+
+
+def expired(trial: Trial, *, max_attempts: int) -> Trial:
+    """The trial after its lease ran out: waiting again, or lost with its last attempt."""
+    attempt = trial.attempt + 1
+    if attempt < max_attempts:
+        return replace(trial, state=TrialState.WAITING, attempt=attempt)
+    cause = f"its worker fell silent {attempt} times (max_attempts = {max_attempts})"
+    return replace(trial, state=TrialState.LOST, attempt=attempt, cause=cause)
+
+
+def released(trial: Trial, *, checkpointed: bool) -> Trial:
+    """The trial given back by its worker: waiting again, no attempt used up."""
+    resume_epoch = trial.epoch if checkpointed else trial.resume_epoch
+    return replace(trial, state=TrialState.WAITING, resume_epoch=resume_epoch)
+
+
+def finished(
+    trial: Trial,
+    *,
+    state: TrialState,
+    values: tuple[float, ...] | None,
+    constraints: tuple[float, ...] | None,
+    cause: str | None,
+    told_epoch: int,
+    told_hash: bytes,
+) -> Trial:
+    """The trial with its result, which came from the epoch `told_epoch`."""
+    return replace(
+        trial,
+        state=state,
+        values=values,
+        constraints=constraints,
+        cause=cause,
+        told_epoch=told_epoch,
+        told_hash=told_hash,
+    )

@@ -1,0 +1,161 @@
+"""What a cache of a study needs: everything once, later what changed after a seq."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tpeak_server.domain.changes import Clock, Delta
+from tpeak_server.domain.errors import StudyNotFound
+from tpeak_server.domain.trial import Lease, Report, Trial, TrialRecord
+from tpeak_server.storage.database import Driver
+from tpeak_server.storage.rows import (
+    INTERNED_COLUMNS,
+    LEASE_COLUMNS,
+    REPORT_COLUMNS,
+    STUDY_COLUMNS,
+    SUGGESTION_COLUMNS,
+    TRIAL_COLUMNS,
+    interned_from_row,
+    lease_from_row,
+    report_from_row,
+    study_from_row,
+    suggested_from_row,
+    trial_from_row,
+)
+
+CLOCK = "SELECT next_number, handed, seq FROM study_clocks WHERE study_id = %(study)s"
+STUDY = f"SELECT {STUDY_COLUMNS} FROM studies WHERE id = %(study)s"
+INTERNED = f"SELECT {INTERNED_COLUMNS} FROM distributions WHERE study_id = %(study)s ORDER BY id"
+CHANGED = """
+SELECT number FROM events WHERE study_id = %(study)s AND seq > %(after)s AND number IS NOT NULL
+UNION SELECT number FROM suggestions WHERE study_id = %(study)s AND seq > %(after)s
+UNION SELECT number FROM reports WHERE study_id = %(study)s AND seq > %(after)s
+"""
+TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %(study)s"
+LEASES = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %(study)s"
+SUGGESTIONS = f"SELECT {SUGGESTION_COLUMNS} FROM suggestions WHERE study_id = %(study)s"
+REPORTS = f"SELECT {REPORT_COLUMNS} FROM reports WHERE study_id = %(study)s"
+ATTRS = "SELECT number, key, value FROM trial_attrs WHERE study_id = %(study)s"
+ONLY = " AND number = ANY(%(numbers)s)"
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
+async def load_all(connection: Driver, study_id: int) -> Delta:
+    """The whole study under one snapshot. Raises StudyNotFound."""
+    await connection.execute(SNAPSHOT)
+    return await _delta(connection, study_id, None)
+
+
+async def load_changed(connection: Driver, study_id: int, after: int) -> Delta:
+    """Whole records of the trials that changed after the seq; the caller holds the study's lock."""
+    cursor = await connection.execute(CHANGED, {"study": study_id, "after": after})
+    return await _delta(connection, study_id, [row[0] for row in await cursor.fetchall()])
+
+
+async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -> Delta:
+    keys = {"study": study_id, "numbers": numbers}
+    only = "" if numbers is None else ONLY
+    async with connection.pipeline():
+        clock = await connection.execute(CLOCK, keys)
+        study = await connection.execute(STUDY, keys)
+        interned = await connection.execute(INTERNED, keys)
+        trials = await connection.execute(TRIALS + only + " ORDER BY number", keys, binary=True)
+        leases = await connection.execute(LEASES + only, keys, binary=True)
+        suggestions = await connection.execute(SUGGESTIONS + only, keys, binary=True)
+        reports = await connection.execute(REPORTS + only, keys, binary=True)
+        attrs = await connection.execute(ATTRS + only, keys)
+        clock_row, study_row = await clock.fetchone(), await study.fetchone()
+        if clock_row is None or study_row is None:
+            raise StudyNotFound("there is no such study; it may have been made on another database")
+        return Delta(
+            clock=Clock(next_number=clock_row[0], handed=clock_row[1], seq=clock_row[2]),
+            study=study_from_row(study_row),
+            interned=[interned_from_row(row) for row in await interned.fetchall()],
+            records=_records(
+                (trial_from_row(row) for row in await trials.fetchall()),
+                _by_number(map(lease_from_row, await leases.fetchall())),
+                _by_number(map(suggested_from_row, await suggestions.fetchall())),
+                _by_number(map(report_from_row, await reports.fetchall())),
+                _attrs(await attrs.fetchall()),
+            ),
+        )
+
+
+def _records(
+    trials: Iterable[Trial],
+    leases: Mapping[int, list[Any]],
+    suggestions: Mapping[int, list[Any]],
+    reports: Mapping[int, list[Any]],
+    attrs: Mapping[int, dict[str, Any]],
+) -> list[TrialRecord]:
+    return [
+        record_of(
+            trial,
+            {lease.epoch: lease for lease in leases.get(trial.number, ())},
+            {s.name: (s.distribution_id, s.value) for s in suggestions.get(trial.number, ())},
+            reports.get(trial.number, ()),
+            attrs.get(trial.number, {}),
+        )
+        for trial in trials
+    ]
+
+
+def record_of(
+    trial: Trial,
+    leases: Mapping[int, Lease],
+    suggested: Mapping[str, tuple[int, float]],
+    reports: Iterable[Report],
+    attrs: Mapping[str, Any],
+) -> TrialRecord:
+    """The record of a trial out of its rows: the winning epoch's lease and curve, else the newest one's."""
+    epoch = trial.told_epoch or trial.epoch
+    by_epoch: dict[int, list[Report]] = defaultdict(list)
+    for report in reports:
+        by_epoch[report.epoch].append(report)
+    reasons = [report.reason for report in by_epoch[epoch] if report.prune]
+    return TrialRecord(
+        trial=_with_attrs(trial, attrs),
+        lease=leases.get(epoch),
+        suggested=suggested,
+        curve=_curve(epoch, leases, by_epoch),
+        prune_reason=next((reason for reason in reasons if reason), None),
+    )
+
+
+def _curve(
+    epoch: int, leases: Mapping[int, Lease], by_epoch: Mapping[int, list[Report]]
+) -> dict[int, tuple[float, ...]]:
+    """The curve of an epoch: what it resumes, up to the checkpoint, and its own reports over it."""
+    lease = leases.get(epoch)
+    curve: dict[int, tuple[float, ...]] = {}
+    if lease is not None and lease.resume_epoch is not None:
+        checkpoint = leases[lease.resume_epoch].checkpoint_step
+        earlier = _curve(lease.resume_epoch, leases, by_epoch)
+        curve = {step: values for step, values in earlier.items() if checkpoint is not None and step <= checkpoint}
+    curve.update({report.step: report.values for report in by_epoch.get(epoch, ())})
+    return curve
+
+
+def _with_attrs(trial: Trial, attrs: Mapping[str, Any]) -> Trial:
+    if not attrs:
+        return trial
+    return replace(trial, user_attrs=attrs)
+
+
+def _by_number(rows: Iterable[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.number].append(row)
+    return found
+
+
+def _attrs(rows: Iterable[tuple[Any, ...]]) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = defaultdict(dict)
+    for number, key, value in rows:
+        found[number][key] = value
+    return found
+
+

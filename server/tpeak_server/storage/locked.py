@@ -1,0 +1,308 @@
+"""The one transaction that changes a study: lock its clock, read, and write, each in one round trip.
+
+Pipelined statements run one after the other, each under a snapshot of its own that is taken when the one before has
+ended; so everything after the lock sees what earlier holders of the lock have committed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tpeak_server.domain.changes import Changes, Clock, Locked, Wanted
+from tpeak_server.domain.distributions import canonical
+from tpeak_server.domain.errors import StudyNotFound
+from tpeak_server.domain.trial import Lease, Trial
+from tpeak_server.storage.database import Cursor, Driver
+from tpeak_server.storage.rows import (
+    LEASE_COLUMNS,
+    REPORT_COLUMNS,
+    STUDY_COLUMNS,
+    TRIAL_COLUMNS,
+    floats_text,
+    lease_from_row,
+    report_from_row,
+    study_from_row,
+    texts_text,
+    trial_from_row,
+)
+
+# The lock that orders all writes of a study: numbers, seq, budget and every check below it are exact.
+LOCK = """
+SELECT next_number, handed, seq, tpeak_now() FROM study_clocks WHERE study_id = %s FOR NO KEY UPDATE
+"""
+STUDY = f"SELECT {STUDY_COLUMNS} FROM studies WHERE id = %s"
+TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number = ANY(%s)"
+LEASES = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND number = ANY(%s)"
+REPORTS = f"""
+SELECT {REPORT_COLUMNS} FROM reports
+WHERE study_id = %s AND (number, step) IN (SELECT * FROM unnest(%s::integer[], %s::bigint[]))
+"""
+ASKS = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND request_id = ANY(%s) ORDER BY ordinal"
+REQUESTS = "SELECT request_id, hash, reply FROM requests WHERE study_id = %s AND request_id = ANY(%s)"
+
+
+async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
+    """Locks the study and reads what is wanted of it. Raises StudyNotFound."""
+    numbers = sorted(wanted.numbers)
+    steps = sorted(wanted.steps)
+    async with connection.pipeline():
+        lock = await connection.execute(LOCK, (study_id,))
+        study = await connection.execute(STUDY, (study_id,))
+        trials = await _maybe(connection, TRIALS, study_id, numbers)
+        leases = await _maybe(connection, LEASES, study_id, numbers)
+        reports = await _maybe(connection, REPORTS, study_id, [n for n, _ in steps], [s for _, s in steps])
+        asks = await _maybe(connection, ASKS, study_id, sorted(wanted.ask_ids))
+        requests = await _maybe(connection, REQUESTS, study_id, sorted(wanted.request_ids))
+        locked = await lock.fetchone()
+        if locked is None:
+            raise StudyNotFound("there is no such study; it may have been made on another database")
+        study_row = await study.fetchone()
+        assert study_row is not None, "a clock without its study"
+        return Locked(
+            clock=Clock(next_number=locked[0], handed=locked[1], seq=locked[2]),
+            now=locked[3],
+            study=study_from_row(study_row),
+            trials={trial.number: trial for trial in map(trial_from_row, await _rows(trials))},
+            leases={(lease.number, lease.epoch): lease for lease in map(lease_from_row, await _rows(leases))},
+            reports={(r.number, r.epoch, r.step): r for r in map(report_from_row, await _rows(reports))},
+            asks=_by_request(map(lease_from_row, await _rows(asks))),
+            requests={row[0]: (bytes(row[1]), row[2]) for row in await _rows(requests)},
+        )
+
+
+async def _maybe(connection: Driver, statement: str, study_id: int, *keys: list[Any]) -> Cursor | None:
+    """Sends the statement, unless there is nothing to look for."""
+    if not keys[0]:
+        return None
+    return await connection.execute(statement, (study_id, *keys), binary=True)
+
+
+async def _rows(cursor: Cursor | None) -> list[tuple[Any, ...]]:
+    return [] if cursor is None else await cursor.fetchall()
+
+
+def _by_request(leases: Iterable[Lease]) -> dict[str, list[Lease]]:
+    found: dict[str, list[Lease]] = {}
+    for lease in leases:
+        found.setdefault(lease.request_id, []).append(lease)
+    return found
+
+
+INTERN = "INSERT INTO distributions (study_id, id, name, spec, seen_seq) VALUES (%s, %s, %s, %s, %s) " + (
+    "ON CONFLICT (study_id, id) DO UPDATE SET seen_seq = excluded.seen_seq"
+)
+CREATE_TRIALS = """
+INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch, attempt,
+    told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, started_at, finished_at)
+SELECT %s, number, state, ids::smallint[], proposed::float8[], fixed::json, vals::float8[], cons::float8[], origin,
+    epoch, attempt, told_epoch, told_hash, cause, sampled, version, resume,
+    CASE WHEN epoch > 0 OR state <> 'waiting' THEN tpeak_now() END,
+    CASE WHEN state NOT IN ('waiting', 'running') THEN tpeak_now() END
+FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::integer[], %s::integer[], %s::integer[], %s::bytea[], %s::text[], %s::bigint[], %s::text[], %s::integer[])
+    AS t (number, state, ids, proposed, fixed, vals, cons, origin, epoch, attempt, told_epoch, told_hash, cause,
+    sampled, version, resume)
+"""
+UPDATE_TRIALS = """
+UPDATE trials SET state = t.state, values = t.vals::float8[], constraints = t.cons::float8[], epoch = t.epoch,
+    attempt = t.attempt, told_epoch = t.told_epoch, told_hash = t.told_hash, cause = t.cause, resume_epoch = t.resume,
+    started_at = CASE WHEN t.state = 'running' THEN coalesce(started_at, tpeak_now()) ELSE started_at END,
+    finished_at = CASE WHEN t.state IN ('waiting', 'running') THEN NULL ELSE coalesce(finished_at, tpeak_now()) END
+FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::integer[],
+    %s::bytea[], %s::text[], %s::integer[])
+    AS t (number, state, vals, cons, epoch, attempt, told_epoch, told_hash, cause, resume)
+WHERE trials.study_id = %s AND trials.number = t.number
+"""
+ISSUE_LEASES = """
+INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, expires_at)
+SELECT %s, t.*, tpeak_now() + make_interval(secs => %s)
+FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::bytea[], %s::integer[])
+    AS t
+"""
+UPDATE_LEASES = """
+UPDATE leases SET used = t.used::text[], live = t.live, ended = t.ended, checkpoint = t.checkpoint,
+    checkpoint_step = t.step
+FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::boolean[], %s::text[], %s::text[], %s::bigint[])
+    AS t (number, epoch, used, live, ended, checkpoint, step)
+WHERE leases.study_id = %s AND leases.number = t.number AND leases.epoch = t.epoch
+"""
+# greatest(): a renewal never moves an expiry back, also when lease_seconds was made shorter.
+RENEW = """
+UPDATE leases SET expires_at = greatest(expires_at, tpeak_now() + make_interval(secs => %s))
+FROM unnest(%s::integer[], %s::integer[]) AS t (number, epoch)
+WHERE leases.study_id = %s AND leases.number = t.number AND leases.epoch = t.epoch AND live
+"""
+SUGGEST = """
+INSERT INTO suggestions (study_id, number, name, distribution_id, value, seq)
+SELECT %s, t.* FROM unnest(%s::integer[], %s::text[], %s::smallint[], %s::float8[], %s::bigint[]) AS t
+"""
+REPORT = """
+INSERT INTO reports (study_id, number, epoch, step, values, cost, seq, prune, reason)
+SELECT %s, number, epoch, step, vals::float8[], cost, seq, prune, reason
+FROM unnest(%s::integer[], %s::integer[], %s::bigint[], %s::text[], %s::float8[], %s::bigint[], %s::boolean[], %s::text[])
+    AS t (number, epoch, step, vals, cost, seq, prune, reason)
+"""
+ATTRS = """
+INSERT INTO trial_attrs (study_id, number, key, value)
+SELECT %s, number, key, value::json FROM unnest(%s::integer[], %s::text[], %s::text[]) AS t (number, key, value)
+ON CONFLICT (study_id, number, key) DO UPDATE SET value = excluded.value
+"""
+EVENTS = """
+INSERT INTO events (study_id, seq, kind, number, payload)
+SELECT %s, seq, kind, number, payload::json
+FROM unnest(%s::bigint[], %s::text[], %s::integer[], %s::text[]) AS t (seq, kind, number, payload)
+"""
+LATE = """
+INSERT INTO late_results (study_id, number, hash, code, body) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+REQUEST = "INSERT INTO requests (study_id, request_id, hash, reply) VALUES (%s, %s, %s, %s)"
+STUDY_UPDATE = """
+UPDATE studies SET name = %s, sampler = %s, pruner = %s, state = %s, max_trials = %s, timeout_s = %s,
+    lease_seconds = %s, max_attempts = %s, user_attrs = %s, tags = %s, note = %s WHERE id = %s
+"""
+FIRST_ASK = "UPDATE studies SET first_ask_at = tpeak_now() WHERE id = %s AND first_ask_at IS NULL"
+CLOCK = "UPDATE study_clocks SET next_number = %s, handed = %s, seq = %s WHERE study_id = %s"
+
+
+async def save(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
+    """Writes the changes in one round trip; the caller commits."""
+    async with connection.pipeline():
+        for row in changes.interned.values():
+            await connection.execute(INTERN, (study, row.id, row.name, canonical(row.distribution), row.seen_seq))
+        if changes.created:
+            await connection.execute(CREATE_TRIALS, (study, *_columns(map(_new_trial, changes.created.values()))))
+        if changes.updated:
+            await connection.execute(UPDATE_TRIALS, (*_columns(map(_changed_trial, changes.updated.values())), study))
+        await _save_leases(connection, study, lease_seconds, changes)
+        await _save_rows(connection, study, changes)
+        await _save_study(connection, study, changes)
+
+
+async def _save_leases(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
+    if changes.issued:
+        issued = _columns(map(_new_lease, changes.issued.values()))
+        await connection.execute(ISSUE_LEASES, (study, lease_seconds, *issued))
+    if changes.leases:
+        changed = _columns(map(_changed_lease, changes.leases.values()))
+        await connection.execute(UPDATE_LEASES, (*changed, study))
+    if changes.renewed:
+        await connection.execute(RENEW, (lease_seconds, *_columns(sorted(changes.renewed)), study))
+
+
+async def _save_rows(connection: Driver, study: int, changes: Changes) -> None:
+    if changes.suggested:
+        rows = _columns((s.number, s.name, s.distribution_id, s.value, s.seq) for s in changes.suggested)
+        await connection.execute(SUGGEST, (study, *rows))
+    if changes.reports:
+        rows = _columns(
+            (r.number, r.epoch, r.step, floats_text(r.values), r.cost, r.seq, r.prune, r.reason)
+            for r in changes.reports
+        )
+        await connection.execute(REPORT, (study, *rows))
+    if changes.attrs:
+        rows = _columns((number, key, json.dumps(value)) for (number, key), value in changes.attrs.items())
+        await connection.execute(ATTRS, (study, *rows))
+    if changes.events:
+        rows = _columns((e.seq, e.kind, e.number, e.payload and json.dumps(e.payload)) for e in changes.events)
+        await connection.execute(EVENTS, (study, *rows))
+    for late in changes.late:
+        await connection.execute(LATE, (study, late.number, late.hash, late.code, json.dumps(late.body)))
+    for request in changes.requests:
+        await connection.execute(REQUEST, (study, request.request_id, request.hash, json.dumps(request.reply)))
+
+
+async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
+    if changes.first_ask:
+        await connection.execute(FIRST_ASK, (study,))
+    if changes.study is not None:
+        new = changes.study
+        await connection.execute(
+            STUDY_UPDATE,
+            (
+                new.name,
+                json.dumps(new.sampler),
+                json.dumps(new.pruner),
+                str(new.state),
+                new.max_trials,
+                new.timeout_s,
+                new.lease_seconds,
+                new.max_attempts,
+                json.dumps(new.user_attrs),
+                list(new.tags),
+                new.note,
+                study,
+            ),
+        )
+    if changes.clock is not None:
+        clock = changes.clock
+        await connection.execute(CLOCK, (clock.next_number, clock.handed, clock.seq, study))
+
+
+def _new_trial(trial: Trial) -> tuple[Any, ...]:
+    ids = "{" + ",".join(map(str, trial.proposed)) + "}"
+    return (
+        trial.number,
+        str(trial.state),
+        ids,
+        floats_text(trial.proposed.values()),
+        json.dumps(trial.fixed) if trial.fixed else None,
+        floats_text(trial.values),
+        floats_text(trial.constraints),
+        trial.origin,
+        trial.epoch,
+        trial.attempt,
+        trial.told_epoch,
+        trial.told_hash,
+        trial.cause,
+        trial.sampled_at_seq,
+        trial.sampler_version,
+        trial.resume_epoch,
+    )
+
+
+def _changed_trial(trial: Trial) -> tuple[Any, ...]:
+    return (
+        trial.number,
+        str(trial.state),
+        floats_text(trial.values),
+        floats_text(trial.constraints),
+        trial.epoch,
+        trial.attempt,
+        trial.told_epoch,
+        trial.told_hash,
+        trial.cause,
+        trial.resume_epoch,
+    )
+
+
+def _new_lease(lease: Lease) -> tuple[Any, ...]:
+    return (
+        lease.number,
+        lease.epoch,
+        lease.token,
+        lease.worker,
+        lease.request_id,
+        lease.ordinal,
+        lease.request_hash,
+        lease.resume_epoch,
+    )
+
+
+def _changed_lease(lease: Lease) -> tuple[Any, ...]:
+    ended = lease.ended and str(lease.ended)
+    return (
+        lease.number,
+        lease.epoch,
+        texts_text(lease.used),
+        lease.live,
+        ended,
+        lease.checkpoint,
+        lease.checkpoint_step,
+    )
+
+
+def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Rows as columns, which is how unnest() takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,78 @@
+"""The schema's version: bringing it up to date, and refusing one that this server does not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+
+from tpeak_server.storage.database import sqlalchemy_url
+
+MIGRATION_LOCK = 0x7470_6561_6B
+"""Key of the advisory lock ("tpeak") that lets one of several migrating processes go first."""
+
+
+class SchemaMismatch(Exception):
+    """The database's schema is not the one that this version works with; the message says what to run."""
+
+
+def migrate(database_url: str) -> None:
+    """Brings the schema up to date; harmless where it is, and where several do it at once.
+
+    Raises SchemaMismatch where the schema is newer than this version, SQLAlchemy's errors where the database does
+    not answer.
+    """
+    engine = create_engine(sqlalchemy_url(database_url), connect_args={"connect_timeout": 10})
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            if current(connection) not in {None, *_revisions()}:
+                raise SchemaMismatch(_explain(current(connection)))
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def head() -> str:
+    """The schema version that this server works with."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None, "a wheel without migrations"
+    return revision
+
+
+def current(connection: Connection) -> str | None:
+    """The schema version that the database has, None before the first migration."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def check(connection: Connection) -> None:
+    """Raises SchemaMismatch unless the database has exactly this server's schema."""
+    found = current(connection)
+    if found != head():
+        raise SchemaMismatch(_explain(found))
+
+
+def _explain(found: str | None) -> str:
+    if found is None:
+        return "the database has no tpeak schema yet; run `tpeak migrate`"
+    if found in _revisions():
+        return f"the database has schema {found}, this server needs {head()}; run `tpeak migrate`"
+    return f"the database has schema {found}, which this version does not know; install a newer tpeak"
+
+
+def _revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Config:
+    shipped = Path(__file__).parent.parent / "migrations"
+    checkout = Path(__file__).parents[3] / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(shipped if shipped.is_dir() else checkout).replace("%", "%%"))
+    return config
