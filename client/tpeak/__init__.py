@@ -1,1 +1,60 @@
-"""tpeak: hyperparameter optimization from a server; this is the thin client."""
+"""tpeak: hyperparameter optimization from a server; this is the thin client, with Optuna's names."""
+
+from tpeak import distributions, errors, exceptions, pruners, samplers
+from tpeak._version import __version__
+from tpeak.catalog import create_study, delete_study, get_all_study_names, load_study
+from tpeak.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from tpeak.errors import (
+    AlreadyFinished,
+    DuplicatedStudyError,
+    InvalidDistribution,
+    InvalidValue,
+    LeaseLost,
+    NoTrialYet,
+    ServerUnreachable,
+    StudyExists,
+    StudyFinished,
+    StudyNotFound,
+    TpeakError,
+    TrialPruned,
+    Unauthorized,
+)
+from tpeak.frozen import FrozenTrial, create_trial
+from tpeak.states import StudyDirection, TrialState
+from tpeak.study import Study
+from tpeak.trial import Trial
+
+__all__ = [
+    "AlreadyFinished",
+    "CategoricalDistribution",
+    "DuplicatedStudyError",
+    "FloatDistribution",
+    "FrozenTrial",
+    "IntDistribution",
+    "InvalidDistribution",
+    "InvalidValue",
+    "LeaseLost",
+    "NoTrialYet",
+    "ServerUnreachable",
+    "Study",
+    "StudyDirection",
+    "StudyExists",
+    "StudyFinished",
+    "StudyNotFound",
+    "TpeakError",
+    "Trial",
+    "TrialPruned",
+    "TrialState",
+    "Unauthorized",
+    "__version__",
+    "create_study",
+    "create_trial",
+    "delete_study",
+    "distributions",
+    "errors",
+    "exceptions",
+    "get_all_study_names",
+    "load_study",
+    "pruners",
+    "samplers",
+]

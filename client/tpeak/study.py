@@ -1,0 +1,341 @@
+"""A study as a worker sees it: ask, tell, optimize, and the trials so far."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
+
+from tpeak.compare import pareto_front, same_params
+from tpeak.connection import Connection
+from tpeak.distributions import Distribution, specs
+from tpeak.errors import AlreadyFinished, Conflict, InvalidValue, NoTrialYet, StudyFinished
+from tpeak.frozen import FrozenTrial, batches, check, from_wire, to_wire
+from tpeak.heartbeat import Lease
+from tpeak.optimize import Loop, Task
+from tpeak.outcome import Outcome, judge
+from tpeak.progress import Progress
+from tpeak.states import StudyDirection, TrialState
+from tpeak.trial import Trial
+from tpeak.wire import encode, number_in, plain
+
+__all__ = ["Study", "StudyDirection"]
+
+log = logging.getLogger("tpeak")
+
+PAGE = 1000
+"""Trials a request reads."""
+
+
+class Study:
+    """A study on the server. Made by `tpeak.create_study` and `tpeak.load_study`; threads may share it.
+
+    It pickles as its URL, token and id, and connects again where it is loaded.
+    """
+
+    def __init__(self, connection: Connection, study: dict[str, Any]) -> None:
+        self._connection = connection
+        self._id: str = study["id"]
+        self._name: str = study["name"]
+        self._directions = [StudyDirection(direction) for direction in study["directions"]]
+        self._start()
+
+    def _start(self) -> None:
+        self._path = f"/studies/{self._id}"
+        self._live: dict[int, Trial] = {}  # asked here and not yet told: `tell` finds their leases by number
+        self._local = threading.local()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("_connection", "_id", "_name", "_directions")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start()
+
+    def __repr__(self) -> str:
+        return f"Study({self._name!r}, id={self._id!r}, storage={self._connection.client.url!r})"
+
+    @property
+    def study_name(self) -> str:
+        """Its name."""
+        return self._name
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        """For each objective, which values are better."""
+        return list(self._directions)
+
+    @property
+    def direction(self) -> StudyDirection:
+        """Which values are better. Raises RuntimeError where there are several objectives."""
+        self._need_one_objective("direction", "directions")
+        return self._directions[0]
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """The study's attributes, as the server has them now."""
+        attrs: dict[str, Any] = self._connection.client.get(self._path)["user_attrs"]
+        return attrs
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep something that JSON can hold with the study. Raises InvalidValue, a ValueError, for what it cannot."""
+        self._patch("", {plain(key): plain(value)})
+
+    def ask(self, fixed_distributions: dict[str, Distribution] | None = None) -> Trial:
+        """A trial to compute and then `tell` about; it stays this process's until then.
+
+        The parameters of `fixed_distributions` are suggested at once. Raises NoTrialYet where all trials are out with
+        workers or the study is paused, StudyFinished where its budget is used up, ServerUnreachable.
+        """
+        trial = self._issue(fixed_distributions)
+        for name, distribution in (fixed_distributions or {}).items():
+            trial._suggest(name, distribution)
+        return trial
+
+    def tell(
+        self,
+        trial: Trial | int,
+        values: float | Sequence[float] | None = None,
+        state: TrialState | None = None,
+        skip_if_finished: bool = False,
+    ) -> FrozenTrial:
+        """Finish a trial, and return it as finished.
+
+        Without a state, values that are no numbers (or NaN, or too few) make it failed, with a warning. A result that
+        does not reach the server is kept on disk and sent later. Raises ValueError where state and values contradict
+        each other or the trial has another result already (with `skip_if_finished` that one is returned), LeaseLost
+        where another worker has it.
+        """
+        if not isinstance(trial, (Trial, int)):
+            raise TypeError(f"trial must be a Trial or its number, got a {type(trial).__name__}")
+        known = self._live.get(trial, trial) if isinstance(trial, int) else trial
+        if isinstance(known, Trial) and known._result is not None:
+            if skip_if_finished:
+                return known._result
+            raise AlreadyFinished(f"trial {known.number} was told to be {known._result.state} already")
+        outcome = judge(values, None if state is None else TrialState(state), len(self._directions))
+        if state is None and outcome.cause is not None:
+            warnings.warn(
+                f"{trial if isinstance(trial, Trial) else f'trial {trial}'} failed: {outcome.cause}", stacklevel=2
+            )
+        try:
+            return self._finish(known, outcome) if isinstance(known, Trial) else self._tell_number(known, outcome)
+        except Conflict:
+            finished = self._trial(known.number if isinstance(known, Trial) else known) if skip_if_finished else None
+            if finished is None or not finished.state.is_finished():
+                raise
+            return finished
+
+    def optimize(
+        self,
+        func: Callable[[Trial], float | Sequence[float]],
+        n_trials: int | None = None,
+        timeout: float | None = None,
+        n_jobs: int = 1,
+        catch: Iterable[type[Exception]] | type[Exception] = (),
+        callbacks: Iterable[Callable[[Study, FrozenTrial], None]] | None = None,
+        gc_after_trial: bool = False,
+        show_progress_bar: bool = False,
+        executor: Executor | None = None,
+    ) -> None:
+        """Compute trials until `n_trials` of this call or `timeout` seconds are used up, `stop`, or the study's end.
+
+        `n_jobs` trials run at once in threads (-1: one a CPU), or in `executor`, for whose processes study and
+        objective must pickle; `n_jobs` is then how many, by default all its workers. TrialPruned prunes a trial; an
+        exception fails it with its cause and is raised again unless it is one of `catch`; a result that is no number
+        fails it with a logged warning. Callbacks get the study and each finished trial, in this thread. While all
+        trials are out with other workers it waits. Raises RuntimeError within an objective or callback of this study.
+        """
+        if self._stop_here() is not None:
+            raise RuntimeError("optimize cannot be called within an objective or callback of the same study")
+        self._connection.spool.resend(self._connection.client, look=True)
+        kinds = tuple(catch) if isinstance(catch, Iterable) else (catch,)
+        task = Task(study=self, func=func, catch=kinds, gc_after_trial=gc_after_trial)
+        with Progress(self._directions, n_trials, shown=show_progress_bar) as progress:
+            loop = Loop(task, n_trials=n_trials, timeout=timeout, callbacks=callbacks or (), progress=progress)
+            loop.run(executor, n_jobs)
+
+    def stop(self) -> None:
+        """End the call of `optimize` that is running this objective or callback, after the trials under way.
+
+        Raises RuntimeError anywhere else.
+        """
+        stop = self._stop_here()
+        if stop is None:
+            raise RuntimeError("stop is to be called within an objective or callback of this study's optimize")
+        stop.set()
+
+    def enqueue_trial(
+        self, params: dict[str, Any], user_attrs: dict[str, Any] | None = None, skip_if_exists: bool = False
+    ) -> None:
+        """Have these values tried next; parameters that are not named are sampled.
+
+        With `skip_if_exists`, not if a trial has them already.
+        """
+        if not isinstance(params, dict):
+            raise TypeError(f"params must be a dict, got a {type(params).__name__}")
+        if skip_if_exists and any(same_params(trial.fixed or trial.params, params) for trial in self.get_trials()):
+            log.info("a trial with %s is there already", params)
+            return
+        self._add([{"params": plain(params), "user_attrs": plain(user_attrs or {})}])
+
+    def add_trial(self, trial: FrozenTrial) -> None:
+        """Add a trial computed elsewhere, or one to wait. Raises InvalidValue, a ValueError, where it does not fit."""
+        self.add_trials([trial])
+
+    def add_trials(self, trials: Iterable[FrozenTrial]) -> None:
+        """Add trials computed elsewhere: all of them, or, where one does not fit, none. See `add_trial`."""
+        rows = []
+        for trial in trials:
+            check(trial)
+            if trial.values is not None and len(trial.values) != len(self._directions):
+                raise InvalidValue(f"{len(trial.values)} value(s) for {len(self._directions)} objective(s)")
+            rows.append(to_wire(trial))
+        self._add(rows)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials by number, as the server has them now."""
+        return self.get_trials()
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """The trials in these states, or all, by number, as the server has them now.
+
+        `deepcopy` is there for Optuna's sake: the trials are the caller's own anyway.
+        """
+        wanted = [state.value for state in TrialState if states is not None and state in states]
+        if states is not None and not wanted:
+            return []
+        return [from_wire(row) for row in self._rows(wanted)]
+
+    @property
+    def best_trial(self) -> FrozenTrial:
+        """The complete trial of the best value, the first among equals.
+
+        Raises NoCompleteTrial, a ValueError, where there is none, and RuntimeError where there are several objectives.
+        """
+        self._need_one_objective("best_trial", "best_trials")
+        return from_wire(self._connection.client.get(self._path + "/best"))
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The parameters of `best_trial`."""
+        return self.best_trial.params
+
+    @property
+    def best_value(self) -> float:
+        """The value of `best_trial`."""
+        value = self.best_trial.value
+        assert value is not None  # the best trial is complete
+        return value
+
+    @property
+    def best_trials(self) -> list[FrozenTrial]:
+        """The complete trials that no other one dominates: at least as good in all objectives, and better in one."""
+        return pareto_front(self.get_trials(states=(TrialState.COMPLETE,)), self._directions)
+
+    def _issue(self, distributions: dict[str, Distribution] | None = None) -> Trial:
+        connection = self._connection
+        connection.introduce()
+        body: dict[str, Any] = {"request_id": uuid.uuid4().hex, "worker": connection.worker.id, "count": 1}
+        if distributions:
+            body["distributions"] = specs(distributions)
+        sent_at = connection.heartbeat.clock()
+        reply = connection.client.post(self._path + "/ask", body)
+        if not reply["trials"]:
+            raise _no_trial(self._name, reply)
+        issued = reply["trials"][0]
+        path = f"{self._path}/trials/{issued['number']}"
+        lease = Lease(connection.client, path, issued["lease"], issued["lease_seconds"], sent_at)
+        trial = self._live[issued["number"]] = Trial(self, issued, lease)
+        connection.heartbeat.add(lease)
+        return trial
+
+    def _finish(self, trial: Trial, outcome: Outcome) -> FrozenTrial:
+        """The trial as finished by this outcome. Raises Conflict where the server has it otherwise."""
+        client, spool = self._connection.client, self._connection.spool
+        trial._flush_reports(spool)
+        try:
+            reply = spool.deliver(client, trial._lease.path + "/tell", trial._tell_body(outcome))
+        except Conflict:
+            self._abandon(trial)
+            raise
+        self._abandon(trial)
+        if reply is None:
+            return trial._freeze(outcome)
+        spool.resend(client)
+        return trial._freeze(_outcome_in(reply))
+
+    def _tell_number(self, number: int, outcome: Outcome) -> FrozenTrial:
+        """The same for a trial that was asked for elsewhere, without its lease."""
+        path = f"{self._path}/trials/{number}"
+        reply = self._connection.spool.deliver(self._connection.client, path + "/tell", outcome.wire())
+        if reply is None:
+            return FrozenTrial(number=number, state=outcome.state, values=outcome.values, cause=outcome.cause)
+        return self._trial(number)
+
+    def _abandon(self, trial: Trial) -> None:
+        """Renew the trial's lease no more."""
+        self._connection.heartbeat.drop(trial._lease)
+        self._live.pop(trial.number, None)
+
+    def _trial(self, number: int) -> FrozenTrial:
+        return from_wire(self._connection.client.get(f"{self._path}/trials/{number}"))
+
+    def _rows(self, states: list[str]) -> Iterator[dict[str, Any]]:
+        query: dict[str, str | int | Sequence[str]] = {"limit": PAGE, "state": states}
+        while True:
+            page = self._connection.client.get(self._path + "/trials", query)
+            yield from page["trials"]
+            if page["next"] is None:
+                return
+            query["after"] = page["next"]
+
+    def _add(self, rows: list[dict[str, Any]]) -> None:
+        for batch in batches(rows):
+            body = {"request_id": uuid.uuid4().hex, "trials": batch}
+            self._connection.client.post(self._path + "/trials", body)
+
+    def _patch(self, path: str, attrs: dict[str, Any]) -> None:
+        body = {"request_id": uuid.uuid4().hex, "user_attrs": attrs}
+        self._connection.client.request("PATCH", self._path + path, content=encode(body))
+
+    @contextmanager
+    def _in_loop(self, stop: threading.Event) -> Iterator[None]:
+        """Within this, in this thread, `stop()` sets the event."""
+        self._local.stop = stop
+        try:
+            yield
+        finally:
+            self._local.stop = None
+
+    def _stop_here(self) -> threading.Event | None:
+        stop: threading.Event | None = getattr(self._local, "stop", None)
+        return stop
+
+    def _need_one_objective(self, name: str, instead: str) -> None:
+        if len(self._directions) > 1:
+            raise RuntimeError(f"{name} has no meaning for several objectives; use {instead}")
+
+
+def _outcome_in(reply: dict[str, Any]) -> Outcome:
+    values = reply["values"]
+    return Outcome(
+        state=TrialState(reply["state"]),
+        values=None if values is None else [number_in(value) for value in values],
+        cause=reply["cause"],
+    )
+
+
+def _no_trial(name: str, reply: dict[str, Any]) -> NoTrialYet | StudyFinished:
+    if reply.get("done"):
+        return StudyFinished(f"study {name!r} hands out no more trials: its budget is used up, or it was stopped")
+    return NoTrialYet(
+        f"study {name!r} has no trial to hand out now: all are with workers, or it is paused",
+        retry_after_s=float(reply["retry_after_s"]),
+    )

@@ -1,0 +1,256 @@
+"""Requests to the server, repeated until they are answered or their deadline is over: the only user of httpx."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import httpx
+
+from tpeak import errors
+from tpeak._version import __version__
+from tpeak.errors import (
+    Conflict,
+    InsecureConnection,
+    Invalid,
+    InvalidConnection,
+    NotFound,
+    Overloaded,
+    ServerUnreachable,
+    TpeakError,
+    Unauthorized,
+    Unavailable,
+    UnexpectedReply,
+)
+from tpeak.wire import encode
+
+Query: TypeAlias = Mapping[str, str | int | Sequence[str]]
+
+API = "/api/v1"
+
+DEADLINE_S = 60.0
+"""How long a request is repeated before it counts as undeliverable."""
+
+CONNECT_TIMEOUT_S = 5.0
+REPLY_TIMEOUT_S = 30.0
+"""How long one attempt waits for a connection, and for the reply."""
+
+FIRST_BACKOFF_S = 0.25
+LAST_BACKOFF_S = 8.0
+"""Bounds of the exponential backoff, from which the waiting time is drawn in full (0 to the bound)."""
+
+HOW_TO_START = "Start one with `tpeak server`, or say where one runs with storage= or TPEAK_URL."
+
+
+class Client:
+    """A server's routes over kept-alive connections; threads may share it, and a forked child opens its own.
+
+    A request that meets no answer, 408, 429 or 5xx is sent again, byte for byte: every write of the protocol is keyed,
+    so the server answers a repetition as it did the first time. `transport` replaces the network, `sleep` and `clock`
+    (monotonic seconds) replace time. Raises InvalidConnection for a URL that is none, InsecureConnection where the
+    token would travel in the clear to another host and `allow_http` does not permit it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        allow_http: bool = False,
+        deadline_s: float = DEADLINE_S,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.url = clean_url(url)
+        self.token = token
+        self.allow_http = allow_http
+        self.deadline_s = deadline_s
+        self._transport = transport
+        self._sleep = sleep
+        self._clock = clock
+        self._jitter = jitter
+        self._opened: tuple[int, httpx.Client] | None = None
+        if token is not None and not allow_http and self.url.startswith("http://") and not is_loopback(self.url):
+            raise InsecureConnection(
+                f"the token would travel unencrypted to {self.url}: use https, or set TPEAK_ALLOW_HTTP=1 if the "
+                "network between is trusted"
+            )
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        """The JSON that the route answers. Raises the error of the server's code, or Unavailable."""
+        return self.request("GET", path, query=query)
+
+    def post(self, path: str, body: Any, *, deadline_s: float | None = None) -> Any:
+        """The JSON that the route answers, None for an empty reply. Raises as `get`."""
+        return self.request("POST", path, content=encode(body), deadline_s=deadline_s)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        query: Query | None = None,
+        deadline_s: float | None = None,
+        before_retry: Callable[[], None] | None = None,
+    ) -> Any:
+        """The reply's JSON, after as many attempts as the deadline allows: one if it is 0.
+
+        `before_retry` is called each time an attempt has failed and another will follow.
+        """
+        end = self._clock() + (self.deadline_s if deadline_s is None else deadline_s)
+        for limit in backoff_limits():
+            try:
+                return self._attempt(method, path, content, query, end)
+            except Unavailable as failure:
+                delay = (failure.retry_after_s or 0.0) + self._jitter() * limit
+                if self._clock() + delay >= end:
+                    raise
+            if before_retry is not None:
+                before_retry()
+            self._sleep(delay)
+        raise AssertionError("backoff_limits never ends")
+
+    def _attempt(self, method: str, path: str, content: bytes | None, query: Query | None, end: float) -> Any:
+        # A request whose deadline is short, or nearly over, still gets the time in which a healthy server answers.
+        timeout = min(REPLY_TIMEOUT_S, max(CONNECT_TIMEOUT_S, end - self._clock()))
+        try:
+            reply = self._http().request(
+                method,
+                self.url + API + path,
+                content=content,
+                params=None if query is None else list(_pairs(query)),
+                timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_S),
+            )
+        except httpx.TransportError as failure:
+            # Whatever broke on the way there or back: the request may be sent again.
+            reason = str(failure) or type(failure).__name__
+            raise ServerUnreachable(f"no answer from {self.url}: {reason}. {HOW_TO_START}") from failure
+        return _body_of(reply, self.url)
+
+    def _http(self) -> httpx.Client:
+        """The connections of this process: a forked child must not write into its parent's sockets."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), self._open())  # two threads may both open one; the loser's is dropped unused
+        return self._opened[1]
+
+    def _open(self) -> httpx.Client:
+        headers = {"User-Agent": f"tpeak/{__version__}", "Content-Type": "application/json"}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        return httpx.Client(
+            headers=headers,
+            transport=self._transport,
+            follow_redirects=False,  # a redirect could carry the token to another host
+            trust_env=not is_loopback(self.url),  # no proxy stands between a machine and itself
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+        )
+
+
+def clean_url(url: str) -> str:
+    """The URL without trailing slashes. Raises InvalidConnection for what is not http(s)://host[:port][/prefix]."""
+    try:
+        parsed = httpx.URL(url.strip())
+    except (httpx.InvalidURL, TypeError) as error:
+        raise InvalidConnection(f"{url!r} is not a URL: {error}") from None
+    if parsed.userinfo:
+        raise InvalidConnection("a server's URL must not contain a user or password; the token goes into TPEAK_TOKEN")
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
+        raise InvalidConnection(f"{url!r} is not a server's URL, such as http://127.0.0.1:8765. {HOW_TO_START}")
+    return str(parsed).rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine."""
+    host = httpx.URL(url).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
+
+
+def backoff_limits() -> Iterator[float]:
+    """Upper bounds of the waits between attempts, in seconds: doubling, then constant."""
+    for attempt in itertools.count():
+        yield min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(attempt, 16))
+
+
+def _pairs(query: Query) -> Iterator[tuple[str, str | int]]:
+    for name, value in query.items():
+        if isinstance(value, (str, int)):
+            yield name, value
+        else:
+            yield from ((name, each) for each in value)
+
+
+def _body_of(reply: httpx.Response, url: str) -> Any:
+    if reply.is_success:
+        return None if reply.status_code == httpx.codes.NO_CONTENT else _json_of(reply, url)
+    if reply.is_redirect:
+        target = reply.headers.get("Location", "elsewhere")
+        raise UnexpectedReply(f"{url} redirects to {target}, which is not followed; use the final URL")
+    raise _error_of(reply, url)
+
+
+def _json_of(reply: httpx.Response, url: str) -> Any:
+    try:
+        return reply.json()
+    except ValueError:
+        raise UnexpectedReply(f"{url} answered something that is not JSON; is that a tpeak server?") from None
+
+
+def _error_of(reply: httpx.Response, url: str) -> TpeakError:
+    try:
+        problem = reply.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        problem = None  # a proxy's page
+    if not isinstance(problem, dict):
+        problem = {}
+    message = str(problem.get("detail") or problem.get("title") or f"{url} answered HTTP {reply.status_code}")
+    kind = _ERRORS.get(str(problem.get("code"))) or _kind_of_status(reply.status_code)
+    if issubclass(kind, Unavailable) or _worth_repeating(reply.status_code):
+        kind = kind if issubclass(kind, Unavailable) else Unavailable
+        return kind(message, retry_after_s=_seconds(reply.headers.get("Retry-After")))
+    return kind(message, where=problem.get("where"))
+
+
+def _worth_repeating(status: int) -> bool:
+    return status in (408, 429) or status >= 500
+
+
+def _kind_of_status(status: int) -> type[TpeakError]:
+    if _worth_repeating(status):
+        return Overloaded if status == 429 else Unavailable
+    if status in (401, 403):
+        return Unauthorized
+    return {404: NotFound, 409: Conflict}.get(status, Invalid)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """The header's seconds; its other form, a date, would need both clocks to agree and is passed over."""
+    try:
+        seconds = float(retry_after or "")
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _by_code(kind: type[TpeakError]) -> Iterator[tuple[str, type[TpeakError]]]:
+    if "code" in vars(kind) and kind.code is not None:
+        yield kind.code, kind
+    for narrower in kind.__subclasses__():
+        yield from _by_code(narrower)
+
+
+_ERRORS = dict(_by_code(errors.TpeakError))
