@@ -96,7 +96,7 @@ class Heartbeat:
                 silent.add(lease.client)  # its other leases would wait for the same dead server
             if lease.client in silent:
                 pause = min(pause, RETRY_S, lease.seconds / (2 * RENEWALS_PER_LEASE))
-            else:
+            elif not lease.lost:
                 pause = min(pause, lease.due_at() - self.clock())
         return max(pause, 0.0)
 

@@ -1,0 +1,162 @@
+import json
+import stat
+
+import httpx
+import pytest
+
+from tpeak.errors import InvalidValue, ServerUnreachable, Unauthorized
+from tpeak.spool import Spool
+
+TELL = "/studies/s1/trials/0/tell"
+BODY = {"lease": "l", "state": "complete", "values": [0.5]}
+
+
+@pytest.fixture
+def kept(spool, client, server):
+    """A tell that waits on disk for a server that is up again."""
+    server.on("POST", TELL, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="will be sent later"):
+        spool.deliver(client, TELL, BODY)
+    server.sent.clear()
+    server.on("POST", TELL, {"seq": 1})
+
+
+def files(spool: Spool) -> list[dict]:
+    return [json.loads(file.read_text()) for file in sorted(spool.folder.glob("*"))]
+
+
+def test_what_is_delivered_leaves_nothing_on_disk(spool, client, server):
+    server.on("POST", TELL, {"seq": 1})
+    assert spool.deliver(client, TELL, BODY) == {"seq": 1}
+    assert not spool.folder.exists()
+
+
+def test_what_cannot_be_delivered_is_kept_and_the_user_told_where(spool, client, server):
+    server.on("POST", TELL, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match=rf"kept in {spool.folder}/\S+\.json and will be sent later"):
+        assert spool.deliver(client, TELL, BODY) is None
+    assert files(spool) == [{"url": "http://127.0.0.1:8765", "path": TELL, "body": BODY}]
+
+
+def test_only_the_user_may_read_it_and_no_token_is_in_it(kept, spool):
+    (file,) = spool.folder.iterdir()
+    assert stat.S_IMODE(spool.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "secret" not in file.read_text()
+
+
+def test_it_is_on_disk_while_it_is_retried_and_gone_when_delivered(spool, client, server):
+    seen = []
+
+    def answer(body):
+        seen.append(files(spool))
+        return {"seq": 1}
+
+    server.on("POST", TELL, (503, None), (503, None), answer)
+    assert spool.deliver(client, TELL, BODY) == {"seq": 1}
+    assert [entry["body"] for entry in seen[0]] == [BODY]
+    assert files(spool) == []
+
+
+def test_an_interrupt_while_it_is_retried_loses_nothing(spool, client, server, clock, monkeypatch):
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    server.on("POST", TELL, (503, None))
+    monkeypatch.setattr(client, "_sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        spool.deliver(client, TELL, BODY)
+    assert len(files(spool)) == 1
+
+
+def test_a_refused_token_is_raised_and_the_result_kept(spool, client, server):
+    server.on("POST", TELL, (401, None))
+    with pytest.raises(Unauthorized):
+        spool.deliver(client, TELL, BODY)
+    assert len(files(spool)) == 1
+
+
+def test_a_refused_result_is_raised_and_not_kept(spool, client, server, refusal):
+    server.on("POST", TELL, (503, None), refusal(422, "invalid_value"))
+    with pytest.raises(InvalidValue):
+        spool.deliver(client, TELL, BODY)
+    assert files(spool) == []
+
+
+def test_where_the_disk_takes_nothing_the_error_is_raised(tmp_path, client, server):
+    (tmp_path / "file").touch()
+    server.on("POST", TELL, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="cannot be kept on disk"), pytest.raises(ServerUnreachable):
+        Spool(tmp_path / "file" / "spool").deliver(client, TELL, BODY)
+
+
+def test_what_is_kept_is_sent_again_and_then_removed(kept, spool, client, server):
+    spool.resend(client)
+    assert server.sent == [("POST", TELL, BODY)]
+    assert files(spool) == []
+
+
+def test_what_a_former_process_kept_is_sent_too(kept, spool, client, server):
+    Spool(spool.folder).resend(client)
+    assert server.bodies(TELL) == [BODY]
+    assert files(spool) == []
+
+
+def test_it_is_removed_where_the_server_has_another_result(kept, spool, client, server, refusal):
+    server.on("POST", TELL, refusal(409, "already_finished"))
+    spool.resend(client)
+    assert files(spool) == []
+
+
+def test_it_stays_while_the_server_is_out_of_reach(kept, spool, client, server):
+    server.on("POST", TELL, (503, None), {"seq": 1})
+    spool.resend(client)
+    assert len(files(spool)) == 1
+    spool.resend(client)
+    assert files(spool) == []
+
+
+def test_it_stays_with_one_warning_where_the_server_refuses_it(kept, spool, client, server, refusal):
+    server.on("POST", TELL, refusal(404, "study_not_found"))
+    with pytest.warns(UserWarning, match="cannot be sent: it is study_not_found"):
+        spool.resend(client)
+    spool.resend(client, look=True)
+    assert len(server.sent) == 1
+    assert len(files(spool)) == 1
+
+
+def test_other_servers_results_are_left_alone(kept, spool, client, server):
+    (file,) = spool.folder.iterdir()
+    entry = json.loads(file.read_text()) | {"url": "https://other"}
+    file.write_text(json.dumps(entry))
+    spool.resend(client)
+    assert server.sent == []
+    assert len(files(spool)) == 1
+
+
+def test_an_unreadable_file_does_not_stop_the_others(kept, spool, client, server):
+    (spool.folder / "0-1-a.json").write_text("{")
+    with pytest.warns(UserWarning, match=r"0-1-a\.json cannot be sent"):
+        spool.resend(client)
+    assert server.bodies(TELL) == [BODY]
+
+
+def test_the_directory_is_read_only_where_something_may_be_there(kept, spool, client, server):
+    spool.resend(client)
+    (spool.folder / "1-2-b.json").write_text(json.dumps({"url": client.url, "path": TELL, "body": BODY}))
+    server.sent.clear()
+    spool.resend(client)
+    assert server.sent == []
+    spool.resend(client, look=True)
+    assert server.bodies(TELL) == [BODY]
+
+
+def test_a_file_that_another_process_sent_first_is_no_trouble(kept, spool, client, server):
+    def taken(body):
+        for file in spool.folder.iterdir():
+            file.unlink()
+        return {"seq": 1}
+
+    server.on("POST", TELL, taken)
+    spool.resend(client)
+    assert files(spool) == []
