@@ -22,12 +22,25 @@ class Clock:
 
 @dataclass(slots=True, kw_only=True)
 class Wanted:
-    """What the commands of one batch need to see beside the clock and the study."""
+    """What the commands of one batch need to see beside the clock and the study.
+
+    `numbers` are trials with their leases, `steps` reports by (number, step), `ends` trials of which every epoch's
+    last report matters.
+    """
 
     numbers: set[int] = field(default_factory=set)
     steps: set[tuple[int, int]] = field(default_factory=set)
+    ends: set[int] = field(default_factory=set)
     ask_ids: set[str] = field(default_factory=set)
     request_ids: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurveEnd:
+    """The deepest reported values of one epoch, and whether any of its decisions was to prune."""
+
+    values: tuple[float, ...]
+    prune: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +53,7 @@ class Locked:
     trials: Mapping[int, Trial]
     leases: Mapping[tuple[int, int], Lease]
     reports: Mapping[tuple[int, int, int], Report]
+    ended_curves: Mapping[tuple[int, int], CurveEnd]
     asks: Mapping[str, list[Lease]]
     requests: Mapping[str, tuple[bytes, Any]]
 
@@ -77,13 +91,13 @@ class Request:
 class Changes:
     """All that one transaction writes to one study.
 
-    `renewed` are the (number, epoch) whose lease gets a fresh period; `started` and `ended` the trials whose
-    started_at and finished_at are now.
+    `renewed` are the (number, epoch) whose lease gets a fresh period; `name` is the study's new name, "" to free it,
+    None to leave it.
     """
 
     clock: Clock | None = None
     study: Study | None = None
-    old_name: str | None = None
+    name: str | None = None
     interned: dict[int, Interned] = field(default_factory=dict)
     created: dict[int, Trial] = field(default_factory=dict)
     updated: dict[int, Trial] = field(default_factory=dict)
@@ -91,7 +105,7 @@ class Changes:
     leases: dict[tuple[int, int], Lease] = field(default_factory=dict)
     renewed: set[tuple[int, int]] = field(default_factory=set)
     suggested: list[Suggested] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
+    reports: dict[tuple[int, int, int], Report] = field(default_factory=dict)
     attrs: dict[tuple[int, str], Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     late: list[LateResult] = field(default_factory=list)

@@ -144,6 +144,10 @@ class CategoricalDistribution:
                 raise InvalidDistribution(f"the choice {_shown(choice)} is there twice", where=f"choices/{index}")
             seen.add(_identity(choice))
 
+    def has(self, value: Any) -> bool:
+        """Whether this is one of the choices."""
+        return any(_identity(choice) == _identity(value) for choice in self.choices)
+
     def to_internal(self, value: Any) -> float:
         """The index of the choice. Raises InvalidValue for anything that is not a choice."""
         for index, choice in enumerate(self.choices):

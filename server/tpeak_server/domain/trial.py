@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -50,7 +51,7 @@ class Trial:
 
     `proposed` maps a distribution's id to the internal value and never changes once the trial was handed out.
     `fixed` are an enqueued trial's bare values, external, that no distribution is known for yet.
-    `resume_epoch` is the latest epoch that left a checkpoint.
+    `resume_epoch` is the latest epoch that left a checkpoint. The times are known only as read from the database.
     """
 
     number: int
@@ -69,6 +70,9 @@ class Trial:
     sampler_version: str | None = None
     resume_epoch: int | None = None
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +137,15 @@ class Interned:
 class TrialRecord:
     """A trial with all that the study learns from it.
 
-    `lease` is the winning one, else the newest, None before the first. `curve` maps a step to the values that were
+    `lease` is the winning one, else the newest, None before the first; `resume` the latest one that left a checkpoint.
+    `curve` maps a step to the values that were
     reported there in the lease's epoch and in the epochs that it resumes; `prune_reason` is set once the decision was
     to prune.
     """
 
     trial: Trial
     lease: Lease | None = None
+    resume: Lease | None = None
     suggested: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     curve: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     prune_reason: str | None = None
@@ -157,10 +163,9 @@ class TrialRecord:
 
     def inherited_curve(self) -> dict[int, tuple[float, ...]]:
         """The steps that count for the next epoch: those up to the checkpoint, where there is one."""
-        lease = self.lease
-        if lease is None or lease.checkpoint_step is None or self.trial.resume_epoch != lease.epoch:
+        if self.resume is None or self.resume.checkpoint_step is None:
             return {}
-        return {step: values for step, values in self.curve.items() if step <= lease.checkpoint_step}
+        return {step: values for step, values in self.curve.items() if step <= self.resume.checkpoint_step}
 
 
 def issued(trial: Trial) -> Trial:

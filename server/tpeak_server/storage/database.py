@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from sqlalchemy import exc, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue
 
@@ -35,6 +35,8 @@ GONE_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
 
 SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=15000"
 """Limits in ms: a writer that hangs must not hold a study's lock for longer than its clients wait."""
+
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +71,21 @@ class Database:
         raise DatabaseUnavailable("the database did not take the write in time; send it again with the same key")
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self) -> AsyncIterator[Driver]:
         """A connection that sees one snapshot. Raises DatabaseUnavailable where there is none to be had."""
         try:
-            async with self.readers.connect() as connection:
-                yield await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, OSError) as error:
+            async with driver(self.readers) as connection:
+                await connection.execute(SNAPSHOT)
+                try:
+                    yield connection
+                finally:
+                    if not connection.closed:
+                        await connection.rollback()
+        except psycopg.DataError as error:
+            raise InvalidValue(f"the database refuses a value: {error}") from error
+        except (psycopg.OperationalError, exc.DBAPIError, exc.TimeoutError, OSError) as error:
             logger.warning("a read failed: %s", error)
+            await self.readers.dispose()
             raise DatabaseUnavailable("the database does not answer; try again") from error
 
     async def close(self) -> None:

@@ -40,12 +40,10 @@ SUGGESTIONS = f"SELECT {SUGGESTION_COLUMNS} FROM suggestions WHERE study_id = %(
 REPORTS = f"SELECT {REPORT_COLUMNS} FROM reports WHERE study_id = %(study)s"
 ATTRS = "SELECT number, key, value FROM trial_attrs WHERE study_id = %(study)s"
 ONLY = " AND number = ANY(%(numbers)s)"
-SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 async def load_all(connection: Driver, study_id: int) -> Delta:
-    """The whole study under one snapshot. Raises StudyNotFound."""
-    await connection.execute(SNAPSHOT)
+    """The whole study; the caller's transaction sees one snapshot. Raises StudyNotFound."""
     return await _delta(connection, study_id, None)
 
 
@@ -53,6 +51,11 @@ async def load_changed(connection: Driver, study_id: int, after: int) -> Delta:
     """Whole records of the trials that changed after the seq; the caller holds the study's lock."""
     cursor = await connection.execute(CHANGED, {"study": study_id, "after": after})
     return await _delta(connection, study_id, [row[0] for row in await cursor.fetchall()])
+
+
+async def load_trials(connection: Driver, study_id: int, numbers: list[int]) -> Delta:
+    """Whole records of some trials. Raises StudyNotFound."""
+    return await _delta(connection, study_id, numbers)
 
 
 async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -> Delta:
@@ -119,6 +122,7 @@ def record_of(
     return TrialRecord(
         trial=_with_attrs(trial, attrs),
         lease=leases.get(epoch),
+        resume=leases.get(trial.resume_epoch or 0),
         suggested=suggested,
         curve=_curve(epoch, leases, by_epoch),
         prune_reason=next((reason for reason in reasons if reason), None),
@@ -157,5 +161,3 @@ def _attrs(rows: Iterable[tuple[Any, ...]]) -> dict[int, dict[str, Any]]:
     for number, key, value in rows:
         found[number][key] = value
     return found
-
-

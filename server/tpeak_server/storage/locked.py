@@ -10,9 +10,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tpeak_server.domain.changes import Changes, Clock, Locked, Wanted
+from psycopg.errors import UniqueViolation
+
+from tpeak_server.domain.changes import Changes, Clock, CurveEnd, Locked, Wanted
 from tpeak_server.domain.distributions import canonical
-from tpeak_server.domain.errors import StudyNotFound
+from tpeak_server.domain.errors import StudyExists, StudyNotFound
 from tpeak_server.domain.trial import Lease, Trial
 from tpeak_server.storage.database import Cursor, Driver
 from tpeak_server.storage.rows import (
@@ -39,6 +41,10 @@ REPORTS = f"""
 SELECT {REPORT_COLUMNS} FROM reports
 WHERE study_id = %s AND (number, step) IN (SELECT * FROM unnest(%s::integer[], %s::bigint[]))
 """
+ENDS = """
+SELECT DISTINCT ON (number, epoch) number, epoch, values, bool_or(prune) OVER (PARTITION BY number, epoch)
+FROM reports WHERE study_id = %s AND number = ANY(%s) ORDER BY number, epoch, step DESC
+"""
 ASKS = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND request_id = ANY(%s) ORDER BY ordinal"
 REQUESTS = "SELECT request_id, hash, reply FROM requests WHERE study_id = %s AND request_id = ANY(%s)"
 
@@ -53,6 +59,7 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
         trials = await _maybe(connection, TRIALS, study_id, numbers)
         leases = await _maybe(connection, LEASES, study_id, numbers)
         reports = await _maybe(connection, REPORTS, study_id, [n for n, _ in steps], [s for _, s in steps])
+        ends = await _maybe(connection, ENDS, study_id, sorted(wanted.ends))
         asks = await _maybe(connection, ASKS, study_id, sorted(wanted.ask_ids))
         requests = await _maybe(connection, REQUESTS, study_id, sorted(wanted.request_ids))
         locked = await lock.fetchone()
@@ -67,6 +74,7 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
             trials={trial.number: trial for trial in map(trial_from_row, await _rows(trials))},
             leases={(lease.number, lease.epoch): lease for lease in map(lease_from_row, await _rows(leases))},
             reports={(r.number, r.epoch, r.step): r for r in map(report_from_row, await _rows(reports))},
+            ended_curves={(row[0], row[1]): CurveEnd(values=tuple(row[2]), prune=row[3]) for row in await _rows(ends)},
             asks=_by_request(map(lease_from_row, await _rows(asks))),
             requests={row[0]: (bytes(row[1]), row[2]) for row in await _rows(requests)},
         )
@@ -118,8 +126,8 @@ WHERE trials.study_id = %s AND trials.number = t.number
 ISSUE_LEASES = """
 INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, expires_at)
 SELECT %s, t.*, tpeak_now() + make_interval(secs => %s)
-FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::bytea[], %s::integer[])
-    AS t
+FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::bytea[],
+    %s::integer[]) AS t
 """
 UPDATE_LEASES = """
 UPDATE leases SET used = t.used::text[], live = t.live, ended = t.ended, checkpoint = t.checkpoint,
@@ -141,8 +149,8 @@ SELECT %s, t.* FROM unnest(%s::integer[], %s::text[], %s::smallint[], %s::float8
 REPORT = """
 INSERT INTO reports (study_id, number, epoch, step, values, cost, seq, prune, reason)
 SELECT %s, number, epoch, step, vals::float8[], cost, seq, prune, reason
-FROM unnest(%s::integer[], %s::integer[], %s::bigint[], %s::text[], %s::float8[], %s::bigint[], %s::boolean[], %s::text[])
-    AS t (number, epoch, step, vals, cost, seq, prune, reason)
+FROM unnest(%s::integer[], %s::integer[], %s::bigint[], %s::text[], %s::float8[], %s::bigint[], %s::boolean[],
+    %s::text[]) AS t (number, epoch, step, vals, cost, seq, prune, reason)
 """
 ATTRS = """
 INSERT INTO trial_attrs (study_id, number, key, value)
@@ -162,12 +170,24 @@ STUDY_UPDATE = """
 UPDATE studies SET name = %s, sampler = %s, pruner = %s, state = %s, max_trials = %s, timeout_s = %s,
     lease_seconds = %s, max_attempts = %s, user_attrs = %s, tags = %s, note = %s WHERE id = %s
 """
+# The primary key lets one study have the name; a second one gets 23505.
+FREE_NAME = "DELETE FROM study_names WHERE study_id = %s"
+TAKE_NAME = "INSERT INTO study_names (name, study_id) VALUES (%s, %s)"
 FIRST_ASK = "UPDATE studies SET first_ask_at = tpeak_now() WHERE id = %s AND first_ask_at IS NULL"
 CLOCK = "UPDATE study_clocks SET next_number = %s, handed = %s, seq = %s WHERE study_id = %s"
 
 
 async def save(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
-    """Writes the changes in one round trip; the caller commits."""
+    """Writes the changes in one round trip; the caller commits. Raises StudyExists where a new name is taken."""
+    try:
+        await _send(connection, study, lease_seconds, changes)
+    except UniqueViolation as error:
+        if error.diag.constraint_name != "study_names_pkey":
+            raise
+        raise StudyExists(f"there is a study named {changes.name!r} already", where="/name") from error
+
+
+async def _send(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
     async with connection.pipeline():
         for row in changes.interned.values():
             await connection.execute(INTERN, (study, row.id, row.name, canonical(row.distribution), row.seen_seq))
@@ -198,7 +218,7 @@ async def _save_rows(connection: Driver, study: int, changes: Changes) -> None:
     if changes.reports:
         rows = _columns(
             (r.number, r.epoch, r.step, floats_text(r.values), r.cost, r.seq, r.prune, r.reason)
-            for r in changes.reports
+            for r in changes.reports.values()
         )
         await connection.execute(REPORT, (study, *rows))
     if changes.attrs:
@@ -235,6 +255,10 @@ async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
                 study,
             ),
         )
+    if changes.name is not None:
+        await connection.execute(FREE_NAME, (study,))
+    if changes.name:
+        await connection.execute(TAKE_NAME, (changes.name, study))
     if changes.clock is not None:
         clock = changes.clock
         await connection.execute(CLOCK, (clock.next_number, clock.handed, clock.seq, study))

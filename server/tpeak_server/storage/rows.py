@@ -17,7 +17,7 @@ STUDY_COLUMNS = (
 )
 TRIAL_COLUMNS = (
     "number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch, attempt, told_epoch, told_hash, "
-    "cause, sampled_at_seq, sampler_version, resume_epoch"
+    "cause, sampled_at_seq, sampler_version, resume_epoch, created_at, started_at, finished_at"
 )
 LEASE_COLUMNS = (
     "number, epoch, token, worker, request_id, ordinal, request_hash, used, live, ended, "
@@ -70,6 +70,9 @@ def trial_from_row(row: Sequence[Any]) -> Trial:
         sampled_at_seq=row[13],
         sampler_version=row[14],
         resume_epoch=row[15],
+        created_at=row[16],
+        started_at=row[17],
+        finished_at=row[18],
     )
 
 

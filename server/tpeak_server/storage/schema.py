@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -31,7 +32,7 @@ def migrate(database_url: str) -> None:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             if current(connection) not in {None, *_revisions()}:
-                raise SchemaMismatch(_explain(current(connection)))
+                raise SchemaMismatch(explain(current(connection)))
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -39,6 +40,7 @@ def migrate(database_url: str) -> None:
         engine.dispose()
 
 
+@cache
 def head() -> str:
     """The schema version that this server works with."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
@@ -51,14 +53,8 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def check(connection: Connection) -> None:
-    """Raises SchemaMismatch unless the database has exactly this server's schema."""
-    found = current(connection)
-    if found != head():
-        raise SchemaMismatch(_explain(found))
-
-
-def _explain(found: str | None) -> str:
+def explain(found: str | None) -> str:
+    """What is wrong with a schema that is not this server's, and what to do."""
     if found is None:
         return "the database has no tpeak schema yet; run `tpeak migrate`"
     if found in _revisions():

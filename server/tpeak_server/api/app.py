@@ -1,0 +1,41 @@
+"""The application that uvicorn runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from tpeak_server import __version__
+from tpeak_server.api import problems
+from tpeak_server.api.guard import PUBLIC_ASSETS, Guard
+from tpeak_server.api.routes import operations, v1
+from tpeak_server.service.application import Application
+
+
+def create_app(*, database_url: str, token: str) -> FastAPI:
+    """The service over one PostgreSQL, open to whoever has the token; it connects when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.application = application = Application(database_url)
+        await application.start()
+        yield
+        await application.stop()
+
+    app = FastAPIOffline(
+        redoc_url=None,
+        static_url=PUBLIC_ASSETS.rstrip("/"),
+        title="tpeak",
+        version=__version__,
+        lifespan=lifespan,
+        description="Hyperparameter optimization: ask, report, tell. See docs/protocol.md for the rules.",
+    )
+    app.swagger_ui_oauth2_redirect_url = None
+    problems.install(app)
+    app.include_router(operations)
+    app.include_router(v1)
+    app.add_middleware(Guard, token=token)
+    return app

@@ -1,0 +1,58 @@
+"""How bodies are read: counted before they are parsed, and parsed strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from tpeak_server.api import strict_json
+from tpeak_server.api.problems import Refused
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class StrictRequest(Request):
+    """A request whose body is at most MAX_BODY_BYTES of strict JSON."""
+
+    async def body(self) -> bytes:
+        """The bytes of the body. Raises Refused past the limit, before the rest is read."""
+        if not hasattr(self, "_body"):
+            chunks, size = [], 0
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise Refused(413, "body_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
+                chunks.append(chunk)
+            self._body = b"".join(chunks)
+        return self._body
+
+    async def json(self) -> Any:
+        """What the body says. Raises Refused where it is not strict JSON."""
+        try:
+            return strict_json.parse(await self.body())
+        except strict_json.MalformedJson as error:
+            raise Refused(400, "malformed_body", f"the body is not JSON as accepted here: {error}") from None
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its body through StrictRequest."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            if self.body_field is not None:
+                _check_type(strict)
+            return await handle(strict)
+
+        return strictly
+
+
+def _check_type(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Refused(415, "unsupported_media_type", "send the body with Content-Type: application/json")

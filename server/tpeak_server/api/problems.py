@@ -1,0 +1,92 @@
+"""Errors on the wire: RFC 9457 problems with a stable code. One table says which status an error has."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from tpeak_server.domain.errors import Conflict, DomainError, Invalid, NotFound, Overloaded, Unavailable
+
+STATUS: dict[type[DomainError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 422,
+    Overloaded: 429,
+    Unavailable: 503,
+}
+"""The most special class that an error is an instance of counts."""
+
+ROUTING = {404: "route_not_found", 405: "method_not_allowed"}
+
+logger = logging.getLogger(__name__)
+
+
+class Refused(HTTPException):
+    """A request that is refused before any route has seen it."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
+        self.code = code
+
+
+def problem(
+    status: int, code: str, detail: str, *, where: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The response of an error."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if where is not None:
+        body["where"] = where
+    # ASCII only: a detail may show a part of the input, whatever that holds.
+    return Response(json.dumps(body), status, headers, media_type="application/problem+json")
+
+
+def status_of(error: DomainError) -> int:
+    """The HTTP status of a domain error."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the app a problem."""
+    app.add_exception_handler(DomainError, _domain)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _domain(_: Request, error: Exception) -> Response:
+    assert isinstance(error, DomainError)
+    headers = {"Retry-After": f"{error.retry_after_s:g}"} if isinstance(error, Unavailable) else None
+    return problem(status_of(error), error.code, error.message, where=error.where, headers=headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    source, *path = first["loc"]
+    inside = "/" + "/".join(str(part) for part in path) if source == "body" else str(path[0] if path else source)
+    return problem(422, Invalid.code, str(first["msg"]), where=inside)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = error.code if isinstance(error, Refused) else ROUTING.get(error.status_code, Invalid.code)
+    return problem(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _unforeseen(_: Request, error: Exception) -> Response:
+    # Starlette hands the error on to the server's log after this reply.
+    return problem(500, "internal_error", "the server has made a mistake; its log says more")

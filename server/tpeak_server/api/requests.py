@@ -1,0 +1,325 @@
+"""What bodies must look like, and the commands that are made of them. See docs/protocol.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
+from tpeak_server.domain.errors import InvalidDistribution
+from tpeak_server.domain.study import Direction
+from tpeak_server.domain.trial import TrialState
+from tpeak_server.service import commands
+from tpeak_server.service.application import Worker
+from tpeak_server.service.studies import NewStudy
+
+NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+MAX_NAME = 255
+MAX_KEY = 128
+MAX_VALUES = 16
+"""Objectives or intermediate values in one vector."""
+
+MIN_LEASE_SECONDS = 2.0
+"""Below that a healthy reaper's tick is no longer small against a lease."""
+
+MAX_LEASE_SECONDS = 7 * 24 * 3600.0
+MAX_INT32 = 2**31 - 1
+
+
+def _named(value: Any) -> Any:
+    return NON_FINITE.get(value, value) if isinstance(value, str) else value
+
+
+Value = Annotated[float, BeforeValidator(_named)]
+"""A float that may be non-finite, by name."""
+
+Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Values = Annotated[list[Value], Field(min_length=1, max_length=MAX_VALUES)]
+Attrs = dict[Name, Any]
+Used = Annotated[list[Name], Field(max_length=10_000)]
+Scalar = bool | int | float | str | None
+
+
+class Body(BaseModel):
+    """Strict: no conversion between types, no unknown field."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class FloatSpec(Body):
+    """Floats in [low, high]."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def domain(self) -> Distribution:
+        return FloatDistribution(low=self.low, high=self.high, log=self.log, step=self.step)
+
+
+class IntSpec(Body):
+    """Integers in [low, high]."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+    step: int = 1
+
+    def domain(self) -> Distribution:
+        return IntDistribution(low=self.low, high=self.high, log=self.log, step=self.step)
+
+
+class CategoricalSpec(Body):
+    """One of the choices."""
+
+    type: Literal["categorical"]
+    choices: list[Scalar]
+
+    def domain(self) -> Distribution:
+        return CategoricalDistribution(choices=tuple(self.choices))
+
+
+Spec = Annotated[FloatSpec | IntSpec | CategoricalSpec, Field(discriminator="type")]
+Specs = dict[Name, Spec]
+
+
+class StudySettings(Body):
+    """What can be set at the creation of a study and changed later."""
+
+    sampler: dict[str, Any] | None = None
+    pruner: dict[str, Any] | None = None
+    max_trials: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
+    timeout_s: Annotated[float, Field(gt=0)] | None = None
+    lease_seconds: Annotated[float, Field(ge=MIN_LEASE_SECONDS, le=MAX_LEASE_SECONDS)] | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
+    user_attrs: Attrs | None = None
+    tags: Annotated[list[Name], Field(max_length=100)] | None = None
+    note: Annotated[str, Field(max_length=100_000)] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The settings that the body names, as the domain has them; null stands for "no limit" where there is one."""
+        settings = self.model_dump(exclude_unset=True, exclude={"request_id", "if_exists", "space", "name"})
+        kept = {name: v for name, v in settings.items() if v is not None or name in {"max_trials", "timeout_s"}}
+        if "tags" in kept:
+            kept["tags"] = tuple(kept["tags"])
+        if "directions" in kept:
+            kept["directions"] = tuple(map(Direction, kept["directions"]))
+        return kept
+
+
+class CreateStudy(StudySettings):
+    """A new study, or the one of that name."""
+
+    request_id: Key
+    name: Name
+    directions: Annotated[list[Literal["minimize", "maximize"]], Field(min_length=1, max_length=MAX_VALUES)] | None = (
+        None
+    )
+    if_exists: Literal["error", "load"] = "error"
+    space: Specs | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+    def command(self) -> NewStudy:
+        settings = self.given()
+        if self.space is not None:
+            settings["space"] = distributions(self.space, "/space")
+        return NewStudy(
+            request_id=self.request_id,
+            name=self.name,
+            settings=settings,
+            load_if_exists=self.if_exists == "load",
+        )
+
+
+class ChangeStudy(StudySettings):
+    """New settings for a study."""
+
+    request_id: Key
+    name: Name | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """The settings to change."""
+        return self.given() | ({} if self.name is None else {"name": self.name})
+
+
+class AskTrials(Body):
+    """Trials to work on."""
+
+    request_id: Key
+    worker: Key
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    distributions: Specs | None = None
+
+    def command(self) -> commands.Ask:
+        return commands.Ask(
+            request_id=self.request_id,
+            worker=self.worker,
+            count=self.count,
+            distributions=distributions(self.distributions or {}, "/distributions"),
+        )
+
+
+class SuggestValue(Body):
+    """A value for a parameter that the ask did not cover."""
+
+    lease: Key
+    name: Name
+    distribution: Spec
+
+    def command(self, number: int) -> commands.Suggest:
+        wanted = distribution(self.distribution, "/distribution")
+        return commands.Suggest(number=number, lease=self.lease, name=self.name, distribution=wanted)
+
+
+class StepReport(Body):
+    """Intermediate values at a step."""
+
+    step: int
+    values: Values
+    cost: float | None = None
+
+    def domain(self) -> commands.Step:
+        return commands.Step(step=self.step, values=tuple(self.values), cost=self.cost)
+
+
+class ReportSteps(Body):
+    """Intermediate values, and the question whether to go on."""
+
+    lease: Key
+    reports: Annotated[list[StepReport], Field(min_length=1, max_length=1000)]
+    used: Used | None = None
+
+    def command(self, number: int) -> commands.ReportSteps:
+        return commands.ReportSteps(
+            number=number,
+            lease=self.lease,
+            steps=tuple(step.domain() for step in self.reports),
+            used=None if self.used is None else tuple(self.used),
+        )
+
+
+class TellResult(Body):
+    """A trial's result."""
+
+    lease: Key | None = None
+    state: Literal["complete", "pruned", "failed"]
+    values: Values | None = None
+    constraints: Values | None = None
+    error: Annotated[str, Field(max_length=100_000)] | None = None
+    user_attrs: Attrs | None = None
+    used: Used | None = None
+
+    def command(self, number: int) -> commands.Tell:
+        return commands.Tell(
+            number=number,
+            lease=self.lease,
+            state=TrialState(self.state),
+            values=_vector(self.values),
+            constraints=_vector(self.constraints),
+            error=self.error,
+            user_attrs=self.user_attrs or {},
+            used=None if self.used is None else tuple(self.used),
+        )
+
+
+class Beat(Body):
+    """A sign of life."""
+
+    lease: Key
+
+
+class ReleaseTrial(Body):
+    """A trial given back."""
+
+    lease: Key
+    checkpoint: Annotated[str, Field(max_length=4096)] | None = None
+    step: int | None = None
+
+    def command(self, number: int) -> commands.Release:
+        return commands.Release(number=number, lease=self.lease, checkpoint=self.checkpoint, step=self.step)
+
+
+class AddedTrial(Body):
+    """A trial from outside."""
+
+    state: Literal["waiting", "complete", "pruned", "failed"] = "waiting"
+    params: dict[Name, Scalar] | None = None
+    distributions: Specs | None = None
+    values: Values | None = None
+    constraints: Values | None = None
+    reports: list[StepReport] | None = None
+    user_attrs: Attrs | None = None
+    error: Annotated[str, Field(max_length=100_000)] | None = None
+
+    def domain(self, where: str) -> commands.Added:
+        return commands.Added(
+            state=TrialState(self.state),
+            params=self.params or {},
+            distributions=distributions(self.distributions or {}, f"{where}/distributions"),
+            values=_vector(self.values),
+            constraints=_vector(self.constraints),
+            steps=tuple(step.domain() for step in self.reports or ()),
+            user_attrs=self.user_attrs or {},
+            error=self.error,
+        )
+
+
+class AddTrials(Body):
+    """Trials to enqueue, or finished ones to add."""
+
+    request_id: Key
+    trials: Annotated[list[AddedTrial], Field(min_length=1, max_length=1000)]
+
+    def command(self) -> commands.Add:
+        trials = tuple(trial.domain(f"/trials/{index}") for index, trial in enumerate(self.trials))
+        return commands.Add(request_id=self.request_id, trials=trials)
+
+
+class ChangeTrial(Body):
+    """Attributes to merge."""
+
+    request_id: Key
+    user_attrs: Attrs
+
+    def command(self, number: int) -> commands.SetAttrs:
+        return commands.SetAttrs(request_id=self.request_id, number=number, user_attrs=self.user_attrs)
+
+
+class RegisterWorker(Body):
+    """A process that will ask for trials."""
+
+    id: Key
+    host: Name
+    pid: Annotated[int, Field(ge=0)]
+    client_version: Name
+    python: Name | None = None
+    job: dict[Name, Any] | None = None
+    git_commit: Name | None = None
+    git_dirty: bool | None = None
+
+    def worker(self) -> Worker:
+        return Worker(**self.model_dump())
+
+
+def distribution(spec: FloatSpec | IntSpec | CategoricalSpec, where: str) -> Distribution:
+    """The distribution. Raises InvalidDistribution, pointing into the body."""
+    try:
+        return spec.domain()
+    except InvalidDistribution as error:
+        raise InvalidDistribution(error.message, where=f"{where}/{error.where}") from None
+
+
+def distributions(specs: Mapping[str, FloatSpec | IntSpec | CategoricalSpec], where: str) -> dict[str, Distribution]:
+    """The distributions by name. Raises InvalidDistribution, pointing into the body."""
+    return {name: distribution(spec, f"{where}/{name}") for name, spec in specs.items()}
+
+
+def _vector(values: list[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(values)

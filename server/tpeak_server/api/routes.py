@@ -1,0 +1,206 @@
+"""Every route of the service: translate, call one verb, translate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from tpeak_server import __version__
+from tpeak_server.api import replies, requests
+from tpeak_server.api.bodies import StrictRoute
+from tpeak_server.api.replies import reply
+from tpeak_server.domain.errors import StudyNotFound
+from tpeak_server.domain.study import from_path
+from tpeak_server.service import commands
+from tpeak_server.service.application import SCHEMA, Application
+from tpeak_server.service.studies import resolved
+
+FEATURES: list[str] = []
+"""What this server can do beyond the first version of the protocol."""
+
+MAX_PAGE = 10_000
+MAX_INT64 = 2**63 - 1
+
+
+def application(request: Request) -> Application:
+    """The service that this process runs."""
+    found: Application = request.app.state.application
+    return found
+
+
+def study_id(study: Annotated[str, Path(max_length=64)]) -> int:
+    """The study's number out of the path. Raises StudyNotFound for what is no id."""
+    found = from_path(study)
+    if found is None:
+        raise StudyNotFound("this is no study's id; find the id by `GET /api/v1/studies?name=`")
+    return found
+
+
+App = Annotated[Application, Depends(application)]
+StudyId = Annotated[int, Depends(study_id)]
+Number = Annotated[int, Path(alias="number", ge=0, le=requests.MAX_INT32)]
+TextQuery = Annotated[str | None, Query(max_length=requests.MAX_NAME, pattern="^[^\\x00]*$")]
+SeqQuery = Annotated[int | None, Query(ge=0, le=MAX_INT64)]
+
+operations = APIRouter(tags=["operations"])
+v1 = APIRouter(prefix="/api/v1", route_class=StrictRoute)
+
+
+@operations.get("/healthz", response_model=replies.StatusReply)
+async def healthz() -> Response:
+    """That this process answers; it does not ask the database."""
+    return reply({"status": "ok"})
+
+
+@operations.get("/readyz", response_model=replies.StatusReply)
+async def readyz(app: App) -> Response:
+    """That this process can serve: the database answers and has this version's schema."""
+    await app.ready()
+    return reply({"status": "ready"})
+
+
+@v1.get("/meta", tags=["operations"], response_model=replies.MetaReply)
+async def meta(app: App) -> Response:
+    """What this server is."""
+    incarnation = await app.incarnation()
+    return reply({"version": __version__, "features": FEATURES, "schema": SCHEMA, "incarnation": incarnation})
+
+
+@v1.post("/studies", tags=["studies"], status_code=201, response_model=replies.CreatedReply)
+async def create_study(body: requests.CreateStudy, app: App) -> Response:
+    """Make a study, or load the one of that name."""
+    answer = await app.studies.create(body.command())
+    return reply(replies.created(answer), 201 if answer.created else 200)
+
+
+@v1.get("/studies", tags=["studies"], response_model=replies.StudiesReply)
+async def list_studies(
+    app: App,
+    name: TextQuery = None,
+    after: TextQuery = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """The studies by name, or the one of a name."""
+    found = await (app.studies.page(after, limit) if name is None else app.studies.named(name))
+    return reply(replies.studies(found, limit if name is None else len(found) + 1))
+
+
+@v1.get("/studies/{study}", tags=["studies"], response_model=replies.StudyReply)
+async def get_study(study: StudyId, app: App) -> Response:
+    """One study, archived or not."""
+    return reply(replies.study(*await app.studies.get(study)))
+
+
+@v1.patch("/studies/{study}", tags=["studies"], response_model=replies.StudyReply)
+async def change_study(study: StudyId, body: requests.ChangeStudy, app: App) -> Response:
+    """Change a study's settings."""
+    settings = resolved(body.settings())
+    await app.submit(study, commands.ChangeStudy(request_id=body.request_id, settings=settings))
+    return reply(replies.study(*await app.studies.get(study)))
+
+
+@v1.delete("/studies/{study}", tags=["studies"], status_code=204)
+async def archive_study(study: StudyId, app: App) -> Response:
+    """Archive a study: read-only from then on, and its name is free."""
+    await app.submit(study, commands.Archive())
+    return Response(status_code=204)
+
+
+@v1.post("/studies/{study}/ask", tags=["trials"], response_model=replies.AskedReply)
+async def ask(study: StudyId, body: requests.AskTrials, app: App) -> Response:
+    """Get trials to work on."""
+    return reply(replies.asked(await app.submit(study, body.command())))
+
+
+@v1.post("/studies/{study}/trials/{number}/suggest", tags=["trials"], response_model=replies.SuggestedReply)
+async def suggest(study: StudyId, number: Number, body: requests.SuggestValue, app: App) -> Response:
+    """Get a value for a parameter that the ask did not cover."""
+    return reply(replies.suggested(await app.submit(study, body.command(number))))
+
+
+@v1.post("/studies/{study}/trials/{number}/report", tags=["trials"], response_model=replies.ReportedReply)
+async def report(study: StudyId, number: Number, body: requests.ReportSteps, app: App) -> Response:
+    """Report intermediate values and learn whether to go on."""
+    return reply(replies.reported(await app.submit(study, body.command(number))))
+
+
+@v1.post("/studies/{study}/trials/{number}/tell", tags=["trials"], response_model=replies.ToldReply)
+async def tell(study: StudyId, number: Number, body: requests.TellResult, app: App) -> Response:
+    """Tell a trial's result."""
+    return reply(replies.told(await app.submit(study, body.command(number))))
+
+
+@v1.post("/studies/{study}/trials/{number}/heartbeat", tags=["trials"], response_model=replies.BeatReply)
+async def heartbeat(study: StudyId, number: Number, body: requests.Beat, app: App) -> Response:
+    """Keep a lease."""
+    return reply(replies.beat(await app.submit(study, commands.Heartbeat(number=number, lease=body.lease))))
+
+
+@v1.post("/studies/{study}/trials/{number}/release", tags=["trials"], response_model=replies.ReleasedReply)
+async def release(study: StudyId, number: Number, body: requests.ReleaseTrial, app: App) -> Response:
+    """Give a trial back."""
+    return reply(replies.released(await app.submit(study, body.command(number))))
+
+
+@v1.post("/studies/{study}/trials", tags=["trials"], status_code=201, response_model=replies.AddedReply)
+async def add_trials(study: StudyId, body: requests.AddTrials, app: App) -> Response:
+    """Enqueue trials, or add finished ones."""
+    return reply(await app.submit(study, body.command()), 201)
+
+
+@v1.get("/studies/{study}/trials", tags=["trials"], response_model=replies.TrialsReply | replies.ColumnsReply)
+async def list_trials(
+    study: StudyId,
+    app: App,
+    state: Annotated[
+        list[Literal["waiting", "running", "complete", "pruned", "failed", "lost"]] | None, Query()
+    ] = None,
+    since_seq: SeqQuery = None,
+    min_seq: SeqQuery = None,
+    after: Annotated[int, Query(ge=-1, le=requests.MAX_INT32)] = -1,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1000,
+    form: Literal["rows", "columns"] = "rows",
+) -> Response:
+    """Trials by number, as rows or columns."""
+    page = await app.reading.trials(
+        study, after=after, limit=limit, states=state, since_seq=since_seq, min_seq=min_seq or 0
+    )
+    body: Any = replies.rows(page) if form == "rows" else replies.columns(page)
+    return reply(body)
+
+
+@v1.get("/studies/{study}/trials/{number}", tags=["trials"], response_model=replies.TrialReply)
+async def get_trial(study: StudyId, number: Number, app: App) -> Response:
+    """One trial."""
+    page = await app.reading.trial(study, number)
+    return reply(replies.trial(page.records[0], page.interned))
+
+
+@v1.patch("/studies/{study}/trials/{number}", tags=["trials"], response_model=replies.TrialReply)
+async def change_trial(study: StudyId, number: Number, body: requests.ChangeTrial, app: App) -> Response:
+    """Merge attributes into a trial's."""
+    await app.submit(study, body.command(number))
+    page = await app.reading.trial(study, number)
+    return reply(replies.trial(page.records[0], page.interned))
+
+
+@v1.get("/studies/{study}/best", tags=["trials"], response_model=replies.TrialReply)
+async def best(study: StudyId, app: App) -> Response:
+    """The best finite complete trial."""
+    page = await app.reading.best(study)
+    return reply(replies.trial(page.records[0], page.interned))
+
+
+@v1.post("/workers", tags=["workers"], status_code=204)
+async def register_worker(body: requests.RegisterWorker, app: App) -> Response:
+    """Say who will ask for trials."""
+    await app.register(body.worker())
+    return Response(status_code=204)
+
+
+@v1.get("/workers", tags=["workers"], response_model=replies.WorkersReply)
+async def list_workers(app: App) -> Response:
+    """The workers, the last seen first."""
+    return reply(replies.workers(await app.workers()))

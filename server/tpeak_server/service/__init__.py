@@ -1,0 +1,1 @@
+"""The use cases: what happens to a study when a request arrives."""

@@ -1,0 +1,131 @@
+"""Trials from outside: enqueued ones, and finished ones."""
+
+from __future__ import annotations
+
+import math
+
+from tpeak_server.domain.changes import Request
+from tpeak_server.domain.errors import Invalid, InvalidValue, RequestIdReused
+from tpeak_server.domain.trial import Report, Trial, TrialState
+from tpeak_server.service.commands import Add, Added, Keyed, SetAttrs
+from tpeak_server.service.ledger import Ledger
+
+
+def first_answer(ledger: Ledger, command: Keyed) -> object | None:
+    """What was answered under this request id, None for a new one. Raises RequestIdReused."""
+    before = ledger.requests.get(command.request_id)
+    if before is None:
+        return None
+    if before[0] != command.fingerprint():
+        raise RequestIdReused("this request_id was used for another request; use a new one", where="/request_id")
+    answer: object = before[1]
+    return answer
+
+
+def remember(ledger: Ledger, command: Keyed, reply: object) -> object:
+    """Keeps the answer under the request id."""
+    ledger.remember(Request(request_id=command.request_id, hash=command.fingerprint(), reply=reply))
+    return reply
+
+
+def add(ledger: Ledger, command: Add) -> object:
+    """Adds the trials, all or none; the answer is {"numbers": [...], "seq": n}."""
+    before = first_answer(ledger, command)
+    if before is not None:
+        return before
+    ledger.writable()
+    for index, added in enumerate(command.trials):
+        _check(ledger, added, f"/trials/{index}")
+    numbers = [_add(ledger, added) for added in command.trials]
+    return remember(ledger, command, {"numbers": numbers, "seq": ledger.seq})
+
+
+def set_attrs(ledger: Ledger, command: SetAttrs) -> object:
+    """Merges attributes into the trial's; the answer is {"seq": n}."""
+    before = first_answer(ledger, command)
+    if before is not None:
+        return before
+    ledger.writable()
+    ledger.record(command.number)
+    ledger.set_attrs(command.number, command.user_attrs)
+    ledger.event("attrs", command.number)
+    return remember(ledger, command, {"seq": ledger.seq})
+
+
+def _check(ledger: Ledger, added: Added, where: str) -> None:
+    """Raises Invalid and InvalidValue, pointing into the trial at `where`."""
+    for name, distribution in added.distributions.items():
+        if name not in added.params:
+            raise Invalid(f"a distribution for {name!r}, but no value", where=f"{where}/distributions/{name}")
+        try:
+            distribution.to_internal(added.params[name])
+        except InvalidValue as error:
+            raise InvalidValue(error.message, where=f"{where}/params/{name}") from error
+    if added.state is TrialState.WAITING:
+        if added.values is not None or added.steps:
+            raise Invalid("a waiting trial has neither values nor reports", where=where)
+        return
+    missing = added.params.keys() - added.distributions.keys()
+    if missing:
+        raise Invalid(
+            f"a finished trial needs the distribution of {sorted(missing)[0]!r}", where=f"{where}/distributions"
+        )
+    _check_values(ledger, added, where)
+
+
+def _check_values(ledger: Ledger, added: Added, where: str) -> None:
+    objectives = len(ledger.study.directions)
+    if added.state is TrialState.COMPLETE:
+        if added.values is None or len(added.values) != objectives:
+            raise InvalidValue(f"a complete trial of this study needs {objectives} value(s)", where=f"{where}/values")
+        if any(math.isnan(value) for value in added.values):
+            raise InvalidValue("a complete trial's values cannot be NaN; add it as failed", where=f"{where}/values")
+    if added.state is TrialState.FAILED and added.values is not None:
+        raise Invalid("a failed trial has no values; leave them out", where=f"{where}/values")
+    if len({len(step.values) for step in added.steps}) > 1:
+        raise InvalidValue("every report of a trial needs the same number of values", where=f"{where}/reports")
+    if len({step.step for step in added.steps}) < len(added.steps):
+        raise Invalid("a step is reported twice", where=f"{where}/reports")
+
+
+def _add(ledger: Ledger, added: Added) -> int:
+    internal = {name: d.to_internal(added.params[name]) for name, d in added.distributions.items()}
+    ids = {name: ledger.intern(name, distribution) for name, distribution in added.distributions.items()}
+    number = ledger.take_number()
+    ledger.create(
+        Trial(
+            number=number,
+            state=added.state,
+            proposed={ids[name]: value for name, value in internal.items()},
+            fixed={name: value for name, value in added.params.items() if name not in ids},
+            values=added.values if added.values is not None else _last_values(added),
+            constraints=added.constraints,
+            cause=added.error,
+            origin="enqueued" if added.state is TrialState.WAITING else "added",
+            told_epoch=None if added.state is TrialState.WAITING else 0,
+        )
+    )
+    ledger.event("added", number, state=str(added.state))
+    for step in sorted(added.steps, key=lambda step: step.step):
+        ledger.report(
+            Report(
+                number=number,
+                epoch=0,
+                step=step.step,
+                values=step.values,
+                cost=step.cost,
+                seq=ledger.take_seq(),
+                prune=False,
+                reason=None,
+            )
+        )
+    if added.user_attrs:
+        ledger.set_attrs(number, added.user_attrs)
+    return number
+
+
+def _last_values(added: Added) -> tuple[float, ...] | None:
+    """A pruned trial without values has those of its deepest step."""
+    if added.state is not TrialState.PRUNED or not added.steps:
+        return None
+    return max(added.steps, key=lambda step: step.step).values

@@ -1,0 +1,118 @@
+"""The service as one object: what the api calls, and what runs beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tpeak_server.domain.errors import DatabaseUnavailable, DomainError, ShuttingDown
+from tpeak_server.service.batcher import Batcher
+from tpeak_server.service.commands import Ask, Command
+from tpeak_server.service.reading import Reading
+from tpeak_server.service.reaper import Reaper
+from tpeak_server.service.studies import Studies
+from tpeak_server.storage import service
+from tpeak_server.storage.database import Database
+from tpeak_server.storage.schema import SchemaMismatch, head
+from tpeak_server.storage.service import Worker
+
+SAMPLING_THREADS = 2
+TIDY_S = 5.0
+"""Time between two rounds of housekeeping: idle batchers are dropped, workers' last_seen is written."""
+
+MAX_IDLE_STUDIES = 64
+"""Studies without a request under way whose cache is kept."""
+
+SCHEMA = head()
+"""The schema version that this server works with."""
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["SCHEMA", "Application", "Worker"]
+
+
+class Application:
+    """One replica: batchers for the studies that are in use, the reaper, and readers."""
+
+    def __init__(self, database_url: str) -> None:
+        self.database = Database(database_url)
+        self.studies = Studies(self.database)
+        self.reading = Reading(self.database)
+        self.reaper = Reaper(self.database, self.submit)
+        self._executor = ThreadPoolExecutor(SAMPLING_THREADS, thread_name_prefix="sampling")
+        self._batchers: dict[int, Batcher] = {}
+        self._seen: set[str] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    async def start(self) -> None:
+        """Begins the work that no request asks for."""
+        self._tasks = [asyncio.create_task(self.reaper.run()), asyncio.create_task(self._tidy())]
+
+    async def stop(self) -> None:
+        """Finishes what is under way, then closes every connection."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(batcher.close() for batcher in self._batchers.values()))
+        self._executor.shutdown(wait=False)
+        await self.database.close()
+
+    async def submit(self, study_id: int, command: Command) -> Any:
+        """The answer to the command, once it is committed. Raises whatever the command may raise."""
+        if self._closing:
+            raise ShuttingDown("the server is shutting down; send the request again")
+        batcher = self._batchers.pop(study_id, None)
+        if batcher is None:
+            batcher = Batcher(study_id, self.database, self._executor)
+        # Put back at the end: the dict's order is that of use.
+        self._batchers[study_id] = batcher
+        if isinstance(command, Ask):
+            self._seen.add(command.worker)
+        return await batcher.submit(command)
+
+    async def ready(self) -> None:
+        """Raises where this replica should get no requests: it leaves, or database or schema are not as they should."""
+        if self._closing:
+            raise ShuttingDown("this server is shutting down")
+        try:
+            async with self.database.reading() as connection:
+                await service.check_schema(connection)
+        except SchemaMismatch as mismatch:
+            raise DatabaseUnavailable(str(mismatch)) from mismatch
+
+    async def incarnation(self) -> str:
+        """Which life of the database this is."""
+        async with self.database.reading() as connection:
+            return await service.incarnation(connection)
+
+    async def register(self, worker: Worker) -> None:
+        """Knows the worker from here on."""
+        await self.database.transaction(lambda connection: service.register(connection, worker))
+
+    async def workers(self) -> list[Worker]:
+        """All workers that ever registered, the last seen first."""
+        async with self.database.reading() as connection:
+            return await service.workers(connection)
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_S)
+            self._drop_idle()
+            with contextlib.suppress(DomainError):
+                await self._write_seen()
+
+    def _drop_idle(self) -> None:
+        idle = [study_id for study_id, batcher in self._batchers.items() if batcher.idle]
+        for study_id in idle[: max(0, len(idle) - MAX_IDLE_STUDIES)]:
+            del self._batchers[study_id]
+
+    async def _write_seen(self) -> None:
+        if not self._seen:
+            return
+        ids, self._seen = sorted(self._seen), set()
+        await self.database.transaction(lambda connection: service.seen(connection, ids))

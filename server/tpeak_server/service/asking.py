@@ -1,0 +1,161 @@
+"""Handing out trials."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.errors import RequestIdReused
+from tpeak_server.domain.study import StudyState
+from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, issued
+from tpeak_server.service.commands import Ask
+from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.proposing import Prepared, Sampling, space_of
+
+RETRY_AFTER_S = 1.0
+"""How long a worker waits that found nothing to do while other trials still run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A trial as its worker gets it."""
+
+    record: TrialRecord
+    lease: Lease
+    params: Mapping[str, Any]
+    distributions: Mapping[str, Distribution]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The answer to an ask: trials, or when to come again, or that the study is done."""
+
+    trials: tuple[Issued, ...]
+    seq: int
+    retry_after_s: float | None = None
+    done: bool = False
+
+
+def ask(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) -> Asked:
+    """Hands out waiting trials first, then new ones, as the study's state and budget allow."""
+    before = ledger.asks.get(command.request_id)
+    if before:
+        return _again(ledger, command, before)
+    ledger.writable()
+    trials: list[Issued] = []
+    if ledger.study.state is StudyState.OPEN:
+        _start_clock(ledger)
+        trials = _hand_out(ledger, command, sampling, prepared)
+    if trials:
+        return Asked(trials=tuple(trials), seq=ledger.seq)
+    done = _done(ledger)
+    return Asked(trials=(), seq=ledger.seq, done=done, retry_after_s=None if done else RETRY_AFTER_S)
+
+
+def _again(ledger: Ledger, command: Ask, leases: list[Lease]) -> Asked:
+    if leases[0].request_hash != command.fingerprint():
+        raise RequestIdReused(
+            "this request_id was used for an ask with another worker, count or distributions; use a new one",
+            where="/request_id",
+        )
+    return Asked(trials=tuple(_issued(ledger, lease.number, lease) for lease in leases), seq=ledger.seq)
+
+
+def _start_clock(ledger: Ledger) -> None:
+    if ledger.study.first_ask_at is None:
+        ledger.study = replace(ledger.study, first_ask_at=ledger.now)
+        ledger.changes.first_ask = True
+
+
+def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) -> list[Issued]:
+    if ledger.study.timed_out(ledger.now):
+        return []
+    trials: list[Issued] = []
+    waiting = ledger.waiting()
+    space = space_of(ledger.study, ledger.current(), command.distributions)
+    while len(trials) < command.count:
+        trial = _next_waiting(ledger, waiting)
+        if trial is None:
+            if not _budget_left(ledger):
+                break
+            trial = _new_trial(ledger, sampling, prepared, space)
+        trials.append(_hand_over(ledger, command, trial, len(trials)))
+    return trials
+
+
+def _next_waiting(ledger: Ledger, waiting: list[int]) -> Trial | None:
+    """The lowest waiting trial that may be handed out: a first handing out is paid from the budget."""
+    for number in waiting:
+        trial = ledger.record(number).trial
+        if trial.epoch > 0 or _budget_left(ledger):
+            waiting.remove(number)
+            return trial
+    return None
+
+
+def _budget_left(ledger: Ledger) -> bool:
+    return ledger.study.max_trials is None or ledger.handed < ledger.study.max_trials
+
+
+def _new_trial(ledger: Ledger, sampling: Sampling, prepared: Prepared, space: Mapping[str, Distribution]) -> Trial:
+    number = ledger.next_number
+    point = prepared.take(number, space) or sampling.point_under_lock(ledger, number, space)
+    proposed = {ledger.intern(name, space[name]): value for name, value in point.values.items()}
+    trial = Trial(
+        number=ledger.take_number(),
+        proposed=proposed,
+        origin=point.origin,
+        sampled_at_seq=point.seq,
+        sampler_version=point.version,
+    )
+    ledger.create(trial)
+    return trial
+
+
+def _hand_over(ledger: Ledger, command: Ask, trial: Trial, ordinal: int) -> Issued:
+    if trial.epoch == 0:
+        ledger.handed += 1
+    handed = issued(trial)
+    lease = Lease(
+        number=trial.number,
+        epoch=handed.epoch,
+        token=secrets.token_urlsafe(18),
+        worker=command.worker,
+        request_id=command.request_id,
+        ordinal=ordinal,
+        request_hash=command.fingerprint(),
+        remaining_s=ledger.study.lease_seconds,
+        resume_epoch=trial.resume_epoch,
+    )
+    ledger.issue(handed, lease)
+    ledger.asks.setdefault(command.request_id, []).append(lease)
+    ledger.event("issued", trial.number, epoch=handed.epoch, worker=command.worker)
+    return _issued(ledger, trial.number, lease)
+
+
+def _issued(ledger: Ledger, number: int, lease: Lease) -> Issued:
+    record = ledger.record(number)
+    known = record.known(ledger.interned)
+    return Issued(
+        record=record,
+        lease=lease,
+        params={name: _external(ledger.interned, i, value) for name, (i, value) in known.items()},
+        distributions={name: ledger.interned[i].distribution for name, (i, _) in known.items()},
+    )
+
+
+def _external(interned: Mapping[int, Interned], distribution_id: int, value: float) -> Any:
+    return interned[distribution_id].distribution.to_external(value)
+
+
+def _done(ledger: Ledger) -> bool:
+    """Whether this study will never hand out a trial again, as far as can be known."""
+    study = ledger.study
+    if study.state is StudyState.PAUSED:
+        return False
+    if study.state is StudyState.STOPPED or study.timed_out(ledger.now):
+        return True
+    return not ledger.running()

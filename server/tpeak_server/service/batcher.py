@@ -1,0 +1,232 @@
+"""One batcher per active study: what arrived while the last commit was under way becomes one transaction.
+
+Asks are sampled ahead, in a thread, while reports and tells keep committing; one group of them is in flight at a
+time, so that the numbers they were sampled for are still the next ones when they come to the lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from tpeak_server.domain.changes import Wanted
+from tpeak_server.domain.errors import DatabaseUnavailable, DomainError, Overloaded, ShuttingDown, StudyNotFound
+from tpeak_server.service.adding import add, set_attrs
+from tpeak_server.service.asking import ask
+from tpeak_server.service.changing import archive, change_study
+from tpeak_server.service.commands import (
+    Add,
+    Archive,
+    Ask,
+    ChangeStudy,
+    Command,
+    Expire,
+    GrantAll,
+    Heartbeat,
+    Release,
+    ReportSteps,
+    SetAttrs,
+    Suggest,
+    Tell,
+)
+from tpeak_server.service.history import History
+from tpeak_server.service.leasing import expire, grant_all, heartbeat, release
+from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.proposing import Prepared, Sampling
+from tpeak_server.service.reporting import Pruning, report
+from tpeak_server.service.suggesting import suggest
+from tpeak_server.service.telling import tell
+from tpeak_server.storage.database import Database, Driver
+from tpeak_server.storage.history import load_all, load_changed
+from tpeak_server.storage.locked import load, save
+
+MAX_BATCH = 256
+MAX_QUEUE = 4096
+"""Commands that may wait for one study; 1,000 workers with a report and a heartbeat each fit."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """A command, who waits for its answer, and what was sampled for it."""
+
+    command: Command
+    answer: asyncio.Future[Any]
+    prepared: Prepared = field(default_factory=Prepared)
+
+
+class Batcher:
+    """Carries out the commands of one study, in order of arrival, in as few transactions as there is time for."""
+
+    def __init__(self, study_id: int, database: Database, executor: Executor) -> None:
+        self.study_id = study_id
+        self.history: History | None = None
+        self._database = database
+        self._executor = executor
+        self._sampling = Sampling()
+        self._pruning = Pruning()
+        self._to_sample: deque[Item] = deque()
+        self._to_commit: deque[Item] = deque()
+        self._sampler: asyncio.Task[None] | None = None
+        self._committer: asyncio.Task[None] | None = None
+        self._closed = False
+        self._verbs: dict[type[Command], Callable[[Ledger, Any, Prepared], Any]] = {
+            Ask: lambda ledger, command, prepared: ask(ledger, command, self._sampling, prepared),
+            Suggest: lambda ledger, command, prepared: suggest(ledger, command, self._sampling, prepared),
+            ReportSteps: lambda ledger, command, _: report(ledger, command, self._pruning),
+            Tell: lambda ledger, command, _: tell(ledger, command),
+            Heartbeat: lambda ledger, command, _: heartbeat(ledger, command),
+            Release: lambda ledger, command, _: release(ledger, command),
+            Add: lambda ledger, command, _: add(ledger, command),
+            SetAttrs: lambda ledger, command, _: set_attrs(ledger, command),
+            ChangeStudy: lambda ledger, command, _: change_study(ledger, command),
+            Archive: lambda ledger, command, _: archive(ledger, command),
+            Expire: lambda ledger, command, _: expire(ledger, command),
+            GrantAll: lambda ledger, command, _: grant_all(ledger, command),
+        }
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not (
+            self._to_sample or self._to_commit or self._working(self._sampler) or self._working(self._committer)
+        )
+
+    def submit(self, command: Command) -> asyncio.Future[Any]:
+        """The command's answer, once it is committed. Raises Overloaded and ShuttingDown."""
+        if self._closed:
+            raise ShuttingDown("the server is shutting down; send the request again")
+        if len(self._to_sample) + len(self._to_commit) >= MAX_QUEUE:
+            raise Overloaded(f"{MAX_QUEUE} requests wait for this study; send the request again later")
+        item = Item(command=command, answer=asyncio.get_running_loop().create_future())
+        if isinstance(command, (Ask, Suggest)):
+            self._to_sample.append(item)
+            if not self._working(self._sampler):
+                self._sampler = asyncio.create_task(self._sample())
+        else:
+            self._commit_soon([item])
+        return item.answer
+
+    async def close(self) -> None:
+        """Takes no more commands and finishes those that wait."""
+        self._closed = True
+        while not self.idle:
+            tasks = [task for task in (self._sampler, self._committer) if task is not None and not task.done()]
+            await asyncio.wait(tasks)
+
+    def _commit_soon(self, items: Sequence[Item]) -> None:
+        self._to_commit.extend(items)
+        if not self._working(self._committer):
+            self._committer = asyncio.create_task(self._commit())
+
+    async def _sample(self) -> None:
+        while self._to_sample:
+            items = _take(self._to_sample)
+            if not items:
+                continue
+            try:
+                prepared = await self._prepare(items)
+            except DomainError as error:
+                _fail(items, error)
+                continue
+            except Exception:
+                # The verb samples once more under the lock, item by item, and so finds out whose fault it was.
+                logger.exception("sampling ahead failed")
+                prepared = Prepared()
+            for item in items:
+                item.prepared = prepared
+            self._commit_soon(items)
+            await asyncio.wait([item.answer for item in items])
+
+    async def _prepare(self, items: Sequence[Item]) -> Prepared:
+        history = await self._warm()
+        asks = [item.command for item in items if isinstance(item.command, Ask)]
+        suggests = [item.command for item in items if isinstance(item.command, Suggest)]
+        plan = self._sampling.plan(history, asks, suggests)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
+
+    async def _commit(self) -> None:
+        while self._to_commit:
+            items = _take(self._to_commit)
+            try:
+                await self._commit_batch(items)
+            except (DatabaseUnavailable, StudyNotFound) as error:
+                _fail(items, error)
+            except Exception as error:
+                await self._one_by_one(items, error)
+
+    async def _one_by_one(self, items: Sequence[Item], error: Exception) -> None:
+        """After a batch failed as a whole: whoever is at fault fails alone."""
+        if len(items) == 1:
+            _fail(items, error)
+            return
+        for item in items:
+            try:
+                await self._commit_batch([item])
+            except Exception as own:
+                _fail([item], own)
+
+    async def _commit_batch(self, items: Sequence[Item]) -> None:
+        history = await self._warm()
+        wanted = Wanted()
+        for item in items:
+            item.command.wants(wanted)
+
+        async def work(connection: Driver) -> tuple[Ledger, list[Any]]:
+            locked = await load(connection, self.study_id, wanted)
+            if locked.clock.seq != history.clock.seq:
+                history.apply(await load_changed(connection, self.study_id, history.clock.seq))
+            ledger = Ledger(locked, history)
+            answers = [self._carry_out(ledger, item) for item in items]
+            ledger.close()
+            await save(connection, self.study_id, ledger.study.lease_seconds, ledger.changes)
+            return ledger, answers
+
+        ledger, answers = await self._database.transaction(work)
+        if not ledger.stale:
+            history.apply(ledger.delta())
+        for item, answer in zip(items, answers, strict=True):
+            _deliver(item, answer)
+
+    def _carry_out(self, ledger: Ledger, item: Item) -> Any:
+        try:
+            return self._verbs[type(item.command)](ledger, item.command, item.prepared)
+        except DomainError as error:
+            return error
+
+    async def _warm(self) -> History:
+        if self.history is None:
+            async with self._database.reading() as connection:
+                self.history = History(await load_all(connection, self.study_id))
+        return self.history
+
+    @staticmethod
+    def _working(task: asyncio.Task[None] | None) -> bool:
+        return task is not None and not task.done()
+
+
+def _take(queue: deque[Item]) -> list[Item]:
+    """Up to MAX_BATCH items off the queue, without those whose requester has gone before they began."""
+    items = [queue.popleft() for _ in range(min(MAX_BATCH, len(queue)))]
+    return [item for item in items if not item.answer.cancelled()]
+
+
+def _deliver(item: Item, answer: Any) -> None:
+    if item.answer.done():
+        return
+    if isinstance(answer, DomainError):
+        item.answer.set_exception(answer)
+    else:
+        item.answer.set_result(answer)
+
+
+def _fail(items: Sequence[Item], error: Exception) -> None:
+    for item in items:
+        if not item.answer.done():
+            item.answer.set_exception(error)

@@ -1,0 +1,186 @@
+"""What can be asked of a study, one frozen type each, and what is answered.
+
+Values are external and parsed; what depends on the study's rows is checked under its lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tpeak_server.domain.changes import Wanted
+from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.trial import TrialState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A write to one study."""
+
+    def wants(self, wanted: Wanted) -> None:
+        """Notes which rows the command needs to see under the lock."""
+
+    def fingerprint(self) -> bytes:
+        """A hash of the content: what tells a repetition from another request under the same key."""
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("keyed", True)}
+        text = json.dumps([type(self).__name__, content], sort_keys=True, default=_plain, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.spec() if hasattr(value, "spec") else {f.name: getattr(value, f.name) for f in fields(value)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask(Command):
+    """Hand out up to `count` trials."""
+
+    request_id: str
+    worker: str
+    count: int = 1
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+
+    def wants(self, wanted: Wanted) -> None:
+        wanted.ask_ids.add(self.request_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfTrial(Command):
+    """A command for one trial, under the lease that its worker holds."""
+
+    number: int
+    lease: str | None = None
+
+    def wants(self, wanted: Wanted) -> None:
+        wanted.numbers.add(self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggest(OfTrial):
+    """A value for a parameter that the ask did not cover."""
+
+    name: str
+    distribution: Distribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Intermediate values at a step; `cost` in the user's unit."""
+
+    step: int
+    values: tuple[float, ...]
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSteps(OfTrial):
+    """Intermediate values, and the question whether to go on."""
+
+    steps: tuple[Step, ...]
+    used: tuple[str, ...] | None = None
+
+    def wants(self, wanted: Wanted) -> None:
+        wanted.numbers.add(self.number)
+        wanted.steps.update((self.number, step.step) for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell(OfTrial):
+    """A trial's result."""
+
+    state: TrialState
+    values: tuple[float, ...] | None = None
+    constraints: tuple[float, ...] | None = None
+    error: str | None = None
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    used: tuple[str, ...] | None = None
+
+    def wants(self, wanted: Wanted) -> None:
+        wanted.numbers.add(self.number)
+        if self.state is TrialState.PRUNED:
+            wanted.ends.add(self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(OfTrial):
+    """A sign of life: the lease gets a fresh period."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(OfTrial):
+    """The trial given back, with where to go on from."""
+
+    checkpoint: str | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expire(OfTrial):
+    """The reaper's: end the epoch's lease if it is past its expiry under the lock as well."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantAll(Command):
+    """The reaper's, after an outage: a fresh period for every live lease."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """A trial from outside: to be tried (`waiting`), or already finished."""
+
+    state: TrialState = TrialState.WAITING
+    params: Mapping[str, Any] = field(default_factory=dict)
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    values: tuple[float, ...] | None = None
+    constraints: tuple[float, ...] | None = None
+    steps: tuple[Step, ...] = ()
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed(Command):
+    """A write that is kept under its request id together with its answer."""
+
+    request_id: str = field(metadata={"keyed": False})
+
+    def wants(self, wanted: Wanted) -> None:
+        wanted.request_ids.add(self.request_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add(Keyed):
+    """Enqueue trials, or add finished ones."""
+
+    trials: tuple[Added, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAttrs(Keyed):
+    """Merge attributes into a trial's."""
+
+    number: int
+    user_attrs: Mapping[str, Any]
+
+    def wants(self, wanted: Wanted) -> None:
+        wanted.request_ids.add(self.request_id)
+        wanted.numbers.add(self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeStudy(Keyed):
+    """New settings; `user_attrs` are merged, every other one replaces what was there."""
+
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive(Command):
+    """Make the study read-only and its name free."""

@@ -1,0 +1,231 @@
+"""The cache of one study: its columns for the samplers, its curves for the pruners, its unfinished trials.
+
+It is exact as of `clock.seq`: whoever holds the study's lock compares that with the database's clock and, where
+another replica has written, replaces the records that changed. Nothing is rebuilt for an ask.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tpeak_server.domain.changes import Clock, Delta
+from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
+from tpeak_server.domain.observations import Floats, Outcome, View
+from tpeak_server.domain.study import Study
+from tpeak_server.domain.trial import UNFINISHED, Interned, TrialRecord, TrialState
+
+TEACHES = {
+    TrialState.COMPLETE: Outcome.COMPLETE,
+    TrialState.PRUNED: Outcome.PRUNED,
+    TrialState.LOST: Outcome.LOST,
+}
+"""The final states that a sampler learns from; a failed trial says nothing about its point."""
+
+SILENT = -1
+"""Outcome of a number whose trial does not teach (yet)."""
+
+FIRST_ROWS = 256
+
+
+class CompleteCurves:
+    """The complete trials' intermediate losses by step: what a pruner compares with."""
+
+    def __init__(self) -> None:
+        self.complete = 0
+        self._by_step: dict[int, list[float]] = defaultdict(list)
+
+    def losses_at(self, step: int) -> list[float]:
+        """The losses at the step, ascending, without NaN."""
+        return self._by_step.get(step, [])
+
+    def add(self, record: TrialRecord, sign: float) -> None:
+        """Counts a trial that has become complete."""
+        self.complete += 1
+        for step, values in record.curve.items():
+            if not math.isnan(values[0]):
+                insort(self._by_step[step], sign * values[0])
+
+
+class Column:
+    """One parameter over all trial numbers: internal values, and the id of the distribution each came from."""
+
+    def __init__(self, rows: int) -> None:
+        self.values: Floats = np.full(rows, np.nan)
+        self.ids: NDArray[np.int16] = np.full(rows, -1, dtype=np.int16)
+
+    def grow(self, rows: int) -> None:
+        """Makes room for that many numbers."""
+        more = rows - len(self.values)
+        self.values = np.concatenate([self.values, np.full(more, np.nan)])
+        self.ids = np.concatenate([self.ids, np.full(more, -1, dtype=np.int16)])
+
+
+class History:
+    """Everything about one study that suggesting and pruning need, kept by change."""
+
+    def __init__(self, delta: Delta) -> None:
+        self.study: Study = delta.study
+        self.clock: Clock = Clock(next_number=0, handed=0, seq=0)
+        self.interned: dict[int, Interned] = {}
+        self.ids: dict[tuple[str, str], int] = {}
+        self.unfinished: dict[int, TrialRecord] = {}
+        self.curves = CompleteCurves()
+        self.counts: Counter[TrialState] = Counter()
+        self._states: dict[int, TrialState] = {}
+        self._rows = FIRST_ROWS
+        self._outcome: NDArray[np.int8] = np.full(FIRST_ROWS, SILENT, dtype=np.int8)
+        self._loss: Floats = np.full((FIRST_ROWS, len(delta.study.directions)), np.nan)
+        self._violation: Floats = np.zeros(FIRST_ROWS)
+        self._last_step: NDArray[np.int64] = np.full(FIRST_ROWS, -1, dtype=np.int64)
+        self._last_loss: Floats = np.full(FIRST_ROWS, np.nan)
+        self._columns: dict[str, Column] = {}
+        self._view: View | None = None
+        self._view_space: Mapping[str, Distribution] = {}
+        self.apply(delta)
+
+    def apply(self, delta: Delta) -> None:
+        """Takes the changed records over and advances to the delta's clock."""
+        self.study, self.clock = delta.study, delta.clock
+        for interned in delta.interned:
+            self.intern(interned)
+        for record in delta.records:
+            self._replace(record)
+
+    def intern(self, interned: Interned) -> None:
+        """Knows a distribution from here on, or that it has become its name's current one."""
+        before = self.interned.get(interned.id)
+        self.interned[interned.id] = interned
+        self.ids[interned.name, canonical(interned.distribution)] = interned.id
+        if before != interned:
+            self._view = None
+
+    def current(self) -> dict[str, Interned]:
+        """The distribution that each known name was last given."""
+        latest: dict[str, Interned] = {}
+        for interned in self.interned.values():
+            if interned.name not in latest or latest[interned.name].seen_seq < interned.seen_seq:
+                latest[interned.name] = interned
+        return latest
+
+    def waiting(self) -> list[int]:
+        """The numbers of waiting trials, in order."""
+        return sorted(n for n, record in self.unfinished.items() if record.trial.state is TrialState.WAITING)
+
+    def view(self, space: Mapping[str, Distribution]) -> View:
+        """The finished trials under the space's distributions; the same object until something changes."""
+        if self._view is None or self._view_space != space:
+            self._view, self._view_space = self._make_view(space), dict(space)
+        return self._view
+
+    def pending(self, space: Mapping[str, Distribution]) -> dict[str, Floats]:
+        """The running trials' internal values by name, NaN where a trial does not have the parameter."""
+        running = [record for _, record in sorted(self.unfinished.items()) if record.trial.state is TrialState.RUNNING]
+        columns = {name: np.full(len(running), np.nan) for name in space}
+        for row, record in enumerate(running):
+            for name, (distribution_id, value) in record.params(self.interned).items():
+                if name in columns:
+                    columns[name][row] = self._translated(space[name], distribution_id, value)
+        return columns
+
+    def _replace(self, record: TrialRecord) -> None:
+        number, state = record.trial.number, record.trial.state
+        before = self._states.get(number)
+        if before is not None:
+            self.counts[before] -= 1
+        self.counts[state] += 1
+        self._states[number] = state
+        if state in UNFINISHED:
+            self.unfinished[number] = record
+            return
+        self.unfinished.pop(number, None)
+        if state is TrialState.COMPLETE and before is not TrialState.COMPLETE:
+            self.curves.add(record, self.study.signs[0])
+        if before in TEACHES:
+            self._clear_row(number)
+        if state in TEACHES:
+            self._write_row(number, record)
+
+    def _write_row(self, number: int, record: TrialRecord) -> None:
+        self._grow_to(number + 1)
+        trial = record.trial
+        self._view = None
+        self._outcome[number] = TEACHES[trial.state]
+        values = trial.values or ()
+        if trial.state is TrialState.COMPLETE and len(values) == self._loss.shape[1]:
+            self._loss[number] = np.multiply(values, self.study.signs)
+        self._violation[number] = violation(record)
+        if record.curve:
+            self._last_step[number] = last = max(record.curve)
+            self._last_loss[number] = self.study.signs[0] * record.curve[last][0]
+        for name, (distribution_id, value) in record.params(self.interned).items():
+            column = self._columns.setdefault(name, Column(self._rows))
+            column.values[number], column.ids[number] = value, distribution_id
+
+    def _clear_row(self, number: int) -> None:
+        """Forgets a lost trial's row before a late result takes its place."""
+        self._view = None
+        self._outcome[number] = SILENT
+        for column in self._columns.values():
+            column.values[number], column.ids[number] = math.nan, -1
+
+    def _grow_to(self, rows: int) -> None:
+        if rows <= self._rows:
+            return
+        more = max(rows, 2 * self._rows) - self._rows
+        self._rows += more
+        self._outcome = np.concatenate([self._outcome, np.full(more, SILENT, dtype=np.int8)])
+        self._loss = np.concatenate([self._loss, np.full((more, self._loss.shape[1]), np.nan)])
+        self._violation = np.concatenate([self._violation, np.zeros(more)])
+        self._last_step = np.concatenate([self._last_step, np.full(more, -1, dtype=np.int64)])
+        self._last_loss = np.concatenate([self._last_loss, np.full(more, np.nan)])
+        for column in self._columns.values():
+            column.grow(self._rows)
+
+    def _make_view(self, space: Mapping[str, Distribution]) -> View:
+        rows = np.flatnonzero(self._outcome != SILENT)
+        return View(
+            seq=self.clock.seq,
+            numbers=rows,
+            outcome=self._outcome[rows],
+            loss=self._loss[rows],
+            last_step=self._last_step[rows],
+            last_loss=self._last_loss[rows],
+            violation=self._violation[rows],
+            columns={name: self._column(name, distribution, rows) for name, distribution in space.items()},
+        )
+
+    def _column(self, name: str, distribution: Distribution, rows: NDArray[np.int64]) -> Floats:
+        column = self._columns.get(name)
+        if column is None:
+            return np.full(len(rows), np.nan)
+        values, ids = column.values[rows], column.ids[rows]
+        for distribution_id in np.unique(ids[ids >= 0]):
+            if self.interned[distribution_id].distribution != distribution:
+                for row in np.flatnonzero(ids == distribution_id):
+                    values[row] = self._translated(distribution, int(distribution_id), float(values[row]))
+        return values
+
+    def _translated(self, wanted: Distribution, distribution_id: int, value: float) -> float:
+        """The internal value under another distribution of the same name, NaN where it has none there."""
+        own = self.interned[distribution_id].distribution
+        if own == wanted:
+            return value
+        if isinstance(own, CategoricalDistribution) != isinstance(wanted, CategoricalDistribution):
+            return math.nan
+        if not isinstance(wanted, CategoricalDistribution):
+            return value
+        choice = own.to_external(value)
+        return wanted.to_internal(choice) if wanted.has(choice) else math.nan
+
+
+def violation(record: TrialRecord) -> float:
+    """How far a trial is from feasible: the sum of its positive constraints, infinite for a lost one."""
+    if record.trial.state is TrialState.LOST:
+        return math.inf
+    return sum(max(0.0, value) for value in record.trial.constraints or () if not math.isnan(value))

@@ -1,0 +1,77 @@
+"""What keeps a lease, gives it back, or takes it away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tpeak_server.domain.errors import LeaseLost, TrialNotFound
+from tpeak_server.domain.trial import LeaseEnd, TrialState, expired, released
+from tpeak_server.service.commands import Expire, GrantAll, Heartbeat, Release
+from tpeak_server.service.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """The lease lives for that long from now; `cancel` asks the worker to stop."""
+
+    lease_seconds: float
+    cancel: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The trial as it was given back."""
+
+    number: int
+    state: TrialState
+    seq: int
+
+
+def heartbeat(ledger: Ledger, command: Heartbeat) -> Beat:
+    """Renews the lease."""
+    ledger.renew(ledger.live_lease(command.number, command.lease or ""))
+    return Beat(lease_seconds=ledger.study.lease_seconds)
+
+
+def release(ledger: Ledger, command: Release) -> Released:
+    """Gives the trial back; no attempt is used up."""
+    lease = ledger.lease(command.number, command.lease or "")
+    record = ledger.record(command.number)
+    step = command.step
+    if step is None and command.checkpoint is not None and record.curve:
+        step = max(record.curve)
+    if lease.ended is LeaseEnd.RELEASED and lease.checkpoint == command.checkpoint:
+        return Released(number=command.number, state=TrialState.WAITING, seq=ledger.seq)
+    if not lease.live:
+        raise LeaseLost(f"the lease of trial {command.number} has ended ({lease.ended}); there is nothing to release")
+    ledger.writable()
+    ended = replace(lease, live=False, ended=LeaseEnd.RELEASED, checkpoint=command.checkpoint, checkpoint_step=step)
+    ledger.change_lease(ended)
+    ledger.change(released(record.trial, checkpointed=command.checkpoint is not None))
+    ledger.event("released", command.number, epoch=lease.epoch, step=step)
+    return Released(number=command.number, state=TrialState.WAITING, seq=ledger.seq)
+
+
+def expire(ledger: Ledger, command: Expire) -> None:
+    """Ends the epoch's lease if it is past its expiry under the lock as well: its worker may have come back."""
+    try:
+        record = ledger.record(command.number)
+    except TrialNotFound:
+        return
+    lease = record.lease
+    fresh = ledger.locked_lease(command.number, command.epoch)
+    if lease is None or fresh is None or lease.epoch != command.epoch or not lease.live or fresh.remaining_s > 0:
+        return
+    if (command.number, command.epoch) in ledger.changes.renewed:
+        return
+    ledger.end_lease(lease, LeaseEnd.EXPIRED)
+    trial = expired(record.trial, max_attempts=ledger.study.max_attempts)
+    ledger.change(trial)
+    ledger.event("expired", command.number, epoch=command.epoch, state=str(trial.state), attempt=trial.attempt)
+
+
+def grant_all(ledger: Ledger, _: GrantAll) -> None:
+    """Gives every live lease a fresh period: nobody could renew while the service was away."""
+    for record in ledger.history.unfinished.values():
+        if record.lease is not None and record.lease.live:
+            ledger.renew(record.lease)

@@ -1,0 +1,275 @@
+"""One study under its lock: what the commands of a batch see, and what they leave to be written.
+
+A command checks everything before it changes anything here, so that one which is wrong leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from tpeak_server.domain.changes import Changes, Clock, Delta, Event, LateResult, Locked, Request
+from tpeak_server.domain.distributions import Distribution, canonical
+from tpeak_server.domain.errors import Invalid, LeaseLost, StudyArchived, TrialNotFound
+from tpeak_server.domain.observations import Decision
+from tpeak_server.domain.study import Study, StudyState
+from tpeak_server.domain.trial import (
+    UNFINISHED,
+    Interned,
+    Lease,
+    LeaseEnd,
+    Report,
+    Suggested,
+    Trial,
+    TrialRecord,
+    TrialState,
+)
+from tpeak_server.service.history import History
+
+MAX_DISTRIBUTIONS = 32_767
+"""Distinct distributions of a study: ids are 16-bit, and a range that differs in every trial teaches nothing."""
+
+
+class Ledger:
+    """The locked rows, overlaid with what the batch has changed so far."""
+
+    def __init__(self, locked: Locked, history: History) -> None:
+        self.study: Study = locked.study
+        self.now: datetime = locked.now
+        self.history = history
+        self.asks: dict[str, list[Lease]] = dict(locked.asks)
+        self.reports: dict[tuple[int, int, int], Report] = dict(locked.reports)
+        self.ended_curves = locked.ended_curves
+        self.requests: dict[str, tuple[bytes, Any]] = dict(locked.requests)
+        self.changes = Changes()
+        self.next_number = locked.clock.next_number
+        self.handed = locked.clock.handed
+        self.interned: dict[int, Interned] = dict(history.interned)
+        self.stale = False
+        self._seq = self._first_seq = locked.clock.seq
+        self._ids: dict[tuple[str, str], int] = dict(history.ids)
+        self._trials = locked.trials
+        self._leases: dict[tuple[int, int], Lease] = dict(locked.leases)
+        self._records: dict[int, TrialRecord] = {}
+        self._current: dict[str, Interned] | None = None
+
+    @property
+    def seq(self) -> int:
+        """The study's seq as of the last change of this batch."""
+        return self._seq
+
+    def writable(self) -> None:
+        """Raises StudyArchived unless the study can be written to."""
+        if self.study.state is StudyState.ARCHIVED:
+            raise StudyArchived("the study is archived: it can be read by its id, and nothing can be added to it")
+
+    def record(self, number: int) -> TrialRecord:
+        """The trial as of now. Raises TrialNotFound.
+
+        Of a trial that had finished before this batch only its row is at hand: neither curve nor suggestions.
+        """
+        record = self._records.get(number) or self.history.unfinished.get(number)
+        if record is not None:
+            return record
+        trial = self._trials.get(number)
+        if trial is None:
+            raise TrialNotFound(f"the study has no trial {number}; its numbers end at {self.next_number - 1}")
+        return TrialRecord(trial=trial, lease=self._leases.get((number, trial.told_epoch or trial.epoch)))
+
+    def lease(self, number: int, token: str) -> Lease:
+        """The trial's lease with this token, live or ended. Raises LeaseLost where the trial never had it."""
+        current = self.record(number).lease
+        if current is not None and current.token == token:
+            return current
+        for (of_trial, _), lease in self._leases.items():
+            if of_trial == number and lease.token == token:
+                return lease
+        raise LeaseLost(f"this is not a lease of trial {number}", where="/lease")
+
+    def locked_lease(self, number: int, epoch: int) -> Lease | None:
+        """The lease as its row was under the lock, with the time it had left."""
+        return self._leases.get((number, epoch))
+
+    def live_lease(self, number: int, token: str) -> Lease:
+        """The lease if it is the trial's current one. Raises LeaseLost, saying how it ended."""
+        lease = self.lease(number, token)
+        if not lease.live:
+            raise LeaseLost(
+                f"the lease of trial {number} has ended ({lease.ended}); stop working on it", where="/lease"
+            )
+        return lease
+
+    def event(self, kind: str, number: int | None = None, **payload: Any) -> None:
+        """Notes a change that stands in no row of its own, under the next seq."""
+        self.changes.events.append(Event(seq=self.take_seq(), kind=kind, number=number, payload=payload or None))
+
+    def take_seq(self) -> int:
+        """The next seq."""
+        self._seq += 1
+        return self._seq
+
+    def take_number(self) -> int:
+        """The next trial number."""
+        self.next_number += 1
+        return self.next_number - 1
+
+    def current(self) -> Mapping[str, Interned]:
+        """The distribution that each known name was last given."""
+        if self._current is None:
+            self._current = self.history.current()
+        return self._current
+
+    def intern(self, name: str, distribution: Distribution) -> int:
+        """The id of the distribution, which becomes its name's current one. Raises Invalid past MAX_DISTRIBUTIONS."""
+        key = (name, canonical(distribution))
+        known = self._ids.get(key)
+        if known is not None and self.current().get(name) == self.interned[known]:
+            return known
+        return self._remember(key, name, distribution, known)
+
+    def create(self, trial: Trial) -> None:
+        """Adds a new trial, waiting or finished."""
+        self.changes.created[trial.number] = trial
+        self._records[trial.number] = TrialRecord(trial=trial)
+
+    def issue(self, trial: Trial, lease: Lease) -> TrialRecord:
+        """Hands the trial out under the lease."""
+        before = self.record(trial.number)
+        if before.resume is not None and before.resume != before.lease:
+            # The newest epoch may have reported other values for the inherited steps: only the rows know.
+            self.stale = True
+        record = replace(before, trial=trial, lease=lease, curve=before.inherited_curve(), prune_reason=None)
+        self._put_trial(trial)
+        self._records[trial.number] = record
+        self._leases[trial.number, lease.epoch] = lease
+        self.changes.issued[trial.number, lease.epoch] = lease
+        return record
+
+    def change(self, trial: Trial) -> None:
+        """Writes the trial's new row."""
+        record = self.record(trial.number)
+        if record.trial.state not in UNFINISHED:
+            # The record of a trial that had ended holds no curve: the cache must read it anew.
+            self.stale = True
+        self._records[trial.number] = replace(record, trial=trial)
+        self._put_trial(trial)
+
+    def change_lease(self, lease: Lease) -> None:
+        """Writes the lease's new row."""
+        key = (lease.number, lease.epoch)
+        self._leases[key] = lease
+        record = self.record(lease.number)
+        if record.lease is not None and record.lease.epoch == lease.epoch:
+            resume = lease if lease.checkpoint is not None else record.resume
+            self._records[lease.number] = replace(record, lease=lease, resume=resume)
+        self.changes.leases[key] = lease
+
+    def end_lease(self, lease: Lease, end: LeaseEnd) -> Lease:
+        """Ends a live lease."""
+        ended = replace(lease, live=False, ended=end)
+        self.change_lease(ended)
+        return ended
+
+    def note_used(self, lease: Lease, used: tuple[str, ...] | None) -> Lease:
+        """Remembers the names that the worker has asked for, where it says so and they are new."""
+        if used is None or used == lease.used:
+            return lease
+        noted = replace(lease, used=used)
+        self.change_lease(noted)
+        return noted
+
+    def renew(self, lease: Lease) -> None:
+        """Gives the lease a fresh period."""
+        self.changes.renewed.add((lease.number, lease.epoch))
+
+    def suggest(self, suggested: Suggested) -> None:
+        """Stores a parameter that came after the ask."""
+        self.changes.suggested.append(suggested)
+        record = self.record(suggested.number)
+        value = (suggested.distribution_id, suggested.value)
+        self._records[suggested.number] = replace(record, suggested={**record.suggested, suggested.name: value})
+
+    def report(self, report: Report) -> None:
+        """Stores intermediate values."""
+        self.changes.reports[report.number, report.epoch, report.step] = report
+        self.reports[report.number, report.epoch, report.step] = report
+        record = self.record(report.number)
+        self._records[report.number] = replace(record, curve={**record.curve, report.step: report.values})
+
+    def decide(self, report: Report, decision: Decision) -> None:
+        """Stores the decision on a report of this batch; a decision to prune stands for the rest of the epoch."""
+        decided = replace(report, prune=decision.prune, reason=decision.reason)
+        self.changes.reports[report.number, report.epoch, report.step] = decided
+        self.reports[report.number, report.epoch, report.step] = decided
+        if decision.prune:
+            record = self.record(report.number)
+            self._records[report.number] = replace(record, prune_reason=decision.reason)
+
+    def set_attrs(self, number: int, user_attrs: Mapping[str, Any]) -> None:
+        """Merges attributes into the trial's."""
+        for key, value in user_attrs.items():
+            self.changes.attrs[number, key] = value
+        record = self.record(number)
+        merged = {**record.trial.user_attrs, **user_attrs}
+        self._records[number] = replace(record, trial=replace(record.trial, user_attrs=merged))
+        if record.trial.state not in UNFINISHED:
+            self.stale = True
+
+    def keep_late(self, late: LateResult) -> None:
+        """Keeps the body of a tell that is answered 409."""
+        self.changes.late.append(late)
+
+    def remember(self, request: Request) -> None:
+        """Keeps the answer under its request id."""
+        self.changes.requests.append(request)
+        self.requests[request.request_id] = (request.hash, request.reply)
+
+    def close(self) -> None:
+        """Puts the clock's new values among the changes, where anything but leases' periods changed."""
+        clock = Clock(next_number=self.next_number, handed=self.handed, seq=self._seq)
+        if self._seq != self._first_seq:
+            self.changes.clock = clock
+
+    def delta(self) -> Delta:
+        """What this batch changed, for the cache."""
+        return Delta(
+            clock=Clock(next_number=self.next_number, handed=self.handed, seq=self._seq),
+            study=self.study,
+            interned=list(self.changes.interned.values()),
+            records=list(self._records.values()),
+        )
+
+    def running(self) -> bool:
+        """Whether any worker holds a trial."""
+        return self._count(TrialState.RUNNING) > 0
+
+    def waiting(self) -> list[int]:
+        """The numbers of waiting trials, in order."""
+        numbers = {n for n in self.history.waiting() if n not in self._records}
+        numbers |= {n for n, record in self._records.items() if record.trial.state is TrialState.WAITING}
+        return sorted(numbers)
+
+    def _count(self, state: TrialState) -> int:
+        unfinished = {**self.history.unfinished, **self._records}
+        return sum(record.trial.state is state for record in unfinished.values())
+
+    def _put_trial(self, trial: Trial) -> None:
+        where = self.changes.created if trial.number in self.changes.created else self.changes.updated
+        where[trial.number] = trial
+
+    def _remember(self, key: tuple[str, str], name: str, distribution: Distribution, known: int | None) -> int:
+        if known is None and len(self.interned) >= MAX_DISTRIBUTIONS:
+            raise Invalid(
+                f"the study has {MAX_DISTRIBUTIONS} different distributions; a range that changes with every trial "
+                "cannot be learned from: keep it the same and scale inside of the objective",
+                where="/distribution",
+            )
+        new_id = len(self.interned) if known is None else known
+        interned = Interned(id=new_id, name=name, distribution=distribution, seen_seq=self._seq + 1)
+        self.interned[new_id] = interned
+        self._ids[key] = new_id
+        self.changes.interned[new_id] = interned
+        self._current = {**self.current(), name: interned}
+        return new_id

@@ -1,0 +1,222 @@
+"""Where proposals come from: samples drawn ahead of the transaction, and under the lock where that came to nothing.
+
+The proposal of number n depends on the study's seed, n, the history at a seq W, what was running at W, and the numbers
+created after W and below n; on nothing else. W is stored with the trial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.observations import Floats, Suggestion, View
+from tpeak_server.domain.study import Study
+from tpeak_server.domain.trial import Interned, TrialRecord, TrialState
+from tpeak_server.samplers.registry import build
+from tpeak_server.samplers.seam import Sampler, Stream
+from tpeak_server.service.commands import Ask, Suggest
+from tpeak_server.service.history import History
+from tpeak_server.service.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A proposal for a new trial, with what is needed to draw it again."""
+
+    space: Mapping[str, Distribution]
+    values: Mapping[str, float]
+    origin: str
+    seq: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a sampler sees for one space at one seq."""
+
+    seq: int
+    space: Mapping[str, Distribution]
+    view: View
+    pending: Mapping[str, Floats]
+
+
+@dataclass(slots=True, kw_only=True)
+class Prepared:
+    """Samples drawn ahead: points for the numbers from `expected` on, and values for late parameters."""
+
+    expected: int = -1
+    points: list[Point] = field(default_factory=list)
+    late: dict[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
+
+    def take(self, number: int, space: Mapping[str, Distribution]) -> Point | None:
+        """The point for the number, None where it was not foreseen: another replica or an enqueue took numbers."""
+        if number != self.expected or not self.points or self.points[0].space != space:
+            self.points.clear()
+            return None
+        self.expected += 1
+        return self.points.pop(0)
+
+
+class Sampling:
+    """Draws for one study; keeps its sampler, whose memo is worth keeping, until the settings change."""
+
+    def __init__(self) -> None:
+        self._settings: Mapping[str, object] | None = None
+        self._sampler: Sampler | None = None
+
+    def plan(self, history: History, asks: Sequence[Ask], suggests: Sequence[Suggest]) -> Plan:
+        """Fixes on the event loop what a thread will draw: everything in it is immutable or a copy."""
+        study = history.study
+        left = sum(ask.count for ask in asks) - len(history.waiting())
+        if study.max_trials is not None:
+            left = min(left, study.max_trials - history.clock.handed)
+        scenes: list[tuple[Scene, int]] = []
+        for ask in reversed(asks):
+            count = min(ask.count, left)
+            if count > 0:
+                scenes.insert(0, (scene_of(history, space_of(study, history.current(), ask.distributions)), count))
+                left -= count
+        late = [
+            (suggest, known_values(history.unfinished[suggest.number], history.interned, suggest.name))
+            for suggest in suggests
+            if suggest.number in history.unfinished
+        ]
+        return Plan(
+            sampler=self.sampler(study),
+            seed=study.seed,
+            first=history.clock.next_number,
+            scenes=scenes,
+            late=[
+                (suggest, known, late_scene(history, history.unfinished[suggest.number], suggest, known))
+                for suggest, known in late
+            ],
+        )
+
+    def sampler(self, study: Study) -> Sampler:
+        """The study's sampler."""
+        if self._sampler is None or self._settings != study.sampler:
+            self._settings = study.sampler
+            self._sampler = build(study.sampler)
+        return self._sampler
+
+    def point_under_lock(self, ledger: Ledger, number: int, space: Mapping[str, Distribution]) -> Point:
+        """A point for the number, which sees the trials that this batch has created."""
+        history = ledger.history
+        scene = scene_of(history, space)
+        created = [ledger.record(n) for n in sorted(ledger.changes.created)]
+        pending = _with_created(scene, created, ledger.interned)
+        sampler = self.sampler(ledger.study)
+        drawn = sampler.suggest(scene.view, space, pending, [stream_of(ledger.study.seed, number)])
+        return _point(drawn[0], scene, sampler)
+
+    def value_under_lock(self, ledger: Ledger, suggest: Suggest, known: Mapping[str, float]) -> float:
+        """A value for a late parameter, conditional on what the trial has."""
+        scene = late_scene(ledger.history, ledger.record(suggest.number), suggest, known)
+        return draw_late(self.sampler(ledger.study), ledger.study.seed, suggest, known, scene)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to draw: in order, for each scene that many new points, and each late parameter."""
+
+    sampler: Sampler
+    seed: int
+    first: int
+    scenes: Sequence[tuple[Scene, int]]
+    late: Sequence[tuple[Suggest, Mapping[str, float], Scene]]
+
+    def draw(self) -> Prepared:
+        """Draws everything; runs in a thread."""
+        points: list[Point] = []
+        for scene, count in self.scenes:
+            numbers = range(self.first + len(points), self.first + len(points) + count)
+            streams = [stream_of(self.seed, number) for number in numbers]
+            pending = _with_points(scene, points)
+            drawn = self.sampler.suggest(scene.view, scene.space, pending, streams)
+            points += [_point(suggestion, scene, self.sampler) for suggestion in drawn]
+        late = {
+            (suggest.number, suggest.name): (
+                (known, suggest.distribution),
+                draw_late(self.sampler, self.seed, suggest, known, scene),
+            )
+            for suggest, known, scene in self.late
+        }
+        return Prepared(expected=self.first, points=points, late=late)
+
+
+def stream_of(seed: int, number: int) -> Stream:
+    """The randomness of one trial: a generator by purpose, from (study seed, trial number, hash of the purpose)."""
+
+    def stream(purpose: str) -> np.random.Generator:
+        name = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest())
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number, name])))
+
+    return stream
+
+
+def space_of(
+    study: Study, current: Mapping[str, Interned], distributions: Mapping[str, Distribution]
+) -> dict[str, Distribution]:
+    """The space of an ask: what the study declares, what its trials were last given, what the ask adds."""
+    seen = {name: interned.distribution for name, interned in current.items()}
+    return {**(study.space or {}), **seen, **distributions}
+
+
+def scene_of(history: History, space: Mapping[str, Distribution]) -> Scene:
+    """What a sampler sees of the study as of the cache."""
+    return Scene(seq=history.clock.seq, space=space, view=history.view(space), pending=history.pending(space))
+
+
+def known_values(record: TrialRecord, interned: Mapping[int, Interned], wanted: str) -> dict[str, float]:
+    """What the trial has fixed already, by name, in internal values; the wanted name aside."""
+    return {name: value for name, (_, value) in record.known(interned).items() if name != wanted}
+
+
+def late_scene(history: History, record: TrialRecord, suggest: Suggest, known: Mapping[str, float]) -> Scene:
+    """What a sampler sees for one late parameter: its space is what the trial has, and that parameter."""
+    ids = record.known(history.interned)
+    space = {name: history.interned[ids[name][0]].distribution for name in known}
+    return scene_of(history, {**space, suggest.name: suggest.distribution})
+
+
+def draw_late(sampler: Sampler, seed: int, suggest: Suggest, known: Mapping[str, float], scene: Scene) -> float:
+    """A late parameter's internal value, from a stream of its own."""
+    stream = stream_of(seed, suggest.number)
+    drawn = sampler.suggest(scene.view, scene.space, scene.pending, [lambda _: stream(suggest.name)], fixed=known)
+    return drawn[0].values[suggest.name]
+
+
+def _point(suggestion: Suggestion, scene: Scene, sampler: Sampler) -> Point:
+    return Point(
+        space=scene.space,
+        values=suggestion.values,
+        origin=suggestion.origin,
+        seq=scene.seq,
+        version=sampler.version,
+    )
+
+
+def _with_points(scene: Scene, points: Sequence[Point]) -> Mapping[str, Floats]:
+    if not points:
+        return scene.pending
+    return {
+        name: np.append(column, [point.values.get(name, np.nan) for point in points])
+        for name, column in scene.pending.items()
+    }
+
+
+def _with_created(
+    scene: Scene, created: Sequence[TrialRecord], interned: Mapping[int, Interned]
+) -> Mapping[str, Floats]:
+    running = [record.known(interned) for record in created if record.trial.state is TrialState.RUNNING]
+    if not running:
+        return scene.pending
+    absent = (0, np.nan)
+    return {
+        name: np.append(column, [known.get(name, absent)[1] for known in running])
+        for name, column in scene.pending.items()
+    }

@@ -1,0 +1,71 @@
+"""Takes trials back from workers that fell silent. Runs in every replica; each expiry is checked again under the lock.
+
+After an outage, in which nobody could renew, every lease first gets a fresh period.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+from tpeak_server.domain.errors import DomainError
+from tpeak_server.service.commands import Command, Expire, GrantAll
+from tpeak_server.storage import service
+from tpeak_server.storage.database import Database
+
+TICK_S = 0.5
+"""Time between two looks; less than a third of the shortest lease, so that a healthy reaper grants no amnesty."""
+
+AMNESTY_SHARE = 1 / 3
+"""An outage of more than this share of a lease earns every lease of the study a fresh period."""
+
+Submit = Callable[[int, Command], Awaitable[object]]
+
+logger = logging.getLogger(__name__)
+
+
+class Reaper:
+    """Looks for overdue leases every TICK_S seconds."""
+
+    def __init__(self, database: Database, submit: Submit) -> None:
+        self._database = database
+        self._submit = submit
+
+    async def run(self) -> None:
+        """Ticks until it is cancelled; trouble with the database only delays the next tick."""
+        while True:
+            try:
+                await self.tick()
+            except DomainError as error:
+                logger.warning("the reaper could not work: %s", error)
+            except Exception:
+                logger.exception("the reaper failed; it goes on")
+            await asyncio.sleep(TICK_S)
+
+    async def tick(self) -> None:
+        """One look: amnesty where it is due, then the tick, then the overdue leases."""
+        async with self._database.reading() as connection:
+            away_s = await service.tick_age(connection)
+            leased = await service.leased_studies(connection)
+        pardoned = [study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds]
+        await self._all([(study, GrantAll()) for study in pardoned])
+        await self._database.transaction(service.tick)
+        async with self._database.reading() as connection:
+            overdue = await service.overdue(connection)
+        await self._all([(study, Expire(number=number, epoch=epoch)) for study, number, epoch in overdue])
+
+    async def _all(self, commands: list[tuple[int, Command]]) -> None:
+        """Submits them all; one study's trouble must not keep the others waiting."""
+        by_study: dict[int, list[Command]] = defaultdict(list)
+        for study, command in commands:
+            by_study[study].append(command)
+        await asyncio.gather(*(self._one_study(study, its) for study, its in by_study.items()))
+
+    async def _one_study(self, study: int, commands: list[Command]) -> None:
+        results = await asyncio.gather(*(self._submit(study, command) for command in commands), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                logger.warning("the reaper left a lease of study %d for later: %s", study, result)
+                return

@@ -1,0 +1,181 @@
+"""A trial's result: taken once, and from a worker that was given up as well where the result is worth it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tpeak_server.domain.changes import LateResult
+from tpeak_server.domain.errors import AlreadyFinished, Conflict, Invalid, InvalidValue, LeaseLost, NotRunning
+from tpeak_server.domain.trial import FINAL, Lease, LeaseEnd, Trial, TrialRecord, TrialState, finished
+from tpeak_server.service.commands import Tell
+from tpeak_server.service.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The result as it was stored."""
+
+    number: int
+    state: TrialState
+    values: tuple[float, ...] | None
+    cause: str | None
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What is stored of a tell, after a NaN has become a failure."""
+
+    state: TrialState
+    values: tuple[float, ...] | None
+    cause: str | None
+
+
+def tell(ledger: Ledger, command: Tell) -> Told:
+    """Stores the result, or repeats the first answer. What is refused with a conflict is kept in `late_results`."""
+    record = ledger.record(command.number)
+    try:
+        return _tell(ledger, command, record)
+    except Conflict as conflict:
+        ledger.keep_late(
+            LateResult(
+                number=command.number,
+                hash=command.fingerprint(),
+                code=conflict.code,
+                body=_body(command),
+            )
+        )
+        raise
+
+
+def _tell(ledger: Ledger, command: Tell, record: TrialRecord) -> Told:
+    trial = record.trial
+    lease = ledger.lease(command.number, command.lease) if command.lease else record.lease
+    epoch = lease.epoch if lease is not None else trial.epoch
+    if trial.state in FINAL:
+        return _repeated(trial, epoch, command, ledger)
+    ledger.writable()
+    result = _result(ledger, command, record, epoch)
+    _accept(command, lease, trial, result, ledger)
+    _store(ledger, command, record, lease, result)
+    return _told(ledger, command.number)
+
+
+def _repeated(trial: Trial, epoch: int, command: Tell, ledger: Ledger) -> Told:
+    if trial.told_epoch == epoch and trial.told_hash == _content(command):
+        return _told(ledger, trial.number)
+    raise AlreadyFinished(f"trial {trial.number} is {trial.state} with another result, which stands")
+
+
+def _accept(command: Tell, lease: Lease | None, trial: Trial, result: Result, ledger: Ledger) -> None:
+    """Raises LeaseLost or NotRunning where the result does not count."""
+    if command.lease is None:
+        if trial.state is TrialState.WAITING:
+            raise NotRunning(f"trial {trial.number} is waiting: ask for it before you tell its result")
+        return
+    assert lease is not None, "a lease was found by its token"
+    if not lease.live and not _worth_it(ledger, lease, result):
+        raise LeaseLost(f"the lease of trial {trial.number} has ended ({lease.ended}); the result is kept aside")
+
+
+def _worth_it(ledger: Ledger, lease: Lease, result: Result) -> bool:
+    """Whether a result from an ended lease counts: the proposal is the same, and the hours were paid."""
+    if result.state is TrialState.COMPLETE:
+        return all(math.isfinite(value) for value in result.values or ())
+    return result.state is TrialState.PRUNED and _decided_to_prune(ledger, lease)
+
+
+def _decided_to_prune(ledger: Ledger, lease: Lease) -> bool:
+    ended = ledger.ended_curves.get((lease.number, lease.epoch))
+    return ended is not None and ended.prune
+
+
+def _store(ledger: Ledger, command: Tell, record: TrialRecord, lease: Lease | None, result: Result) -> None:
+    trial = record.trial
+    epoch = lease.epoch if lease is not None else trial.epoch
+    newest = record.lease
+    if newest is not None and newest.live and newest.epoch != epoch:
+        ledger.end_lease(newest, LeaseEnd.SUPERSEDED)
+    if newest is None or newest.epoch != epoch:
+        # The winning curve is another epoch's, which the cache does not hold.
+        ledger.stale = True
+    if lease is not None:
+        lease = ledger.note_used(lease, command.used)
+        if lease.live:
+            ledger.end_lease(lease, LeaseEnd.TOLD)
+    ledger.change(
+        finished(
+            trial,
+            state=result.state,
+            values=result.values,
+            constraints=command.constraints,
+            cause=result.cause,
+            told_epoch=epoch,
+            told_hash=_content(command),
+        )
+    )
+    if command.user_attrs:
+        ledger.set_attrs(trial.number, command.user_attrs)
+    ledger.event("told", trial.number, state=str(result.state), epoch=epoch)
+
+
+def _result(ledger: Ledger, command: Tell, record: TrialRecord, epoch: int) -> Result:
+    """What the tell comes to. Raises Invalid and InvalidValue."""
+    objectives = len(ledger.study.directions)
+    values = command.values
+    if command.state is TrialState.COMPLETE:
+        if values is None or len(values) != objectives:
+            raise InvalidValue(
+                f"a complete trial of this study needs {objectives} value(s), got {len(values or ())}", where="/values"
+            )
+        if any(math.isnan(value) for value in values):
+            return Result(state=TrialState.FAILED, values=None, cause="the objective returned NaN")
+        return Result(state=TrialState.COMPLETE, values=values, cause=None)
+    if command.state is TrialState.PRUNED:
+        return Result(
+            state=TrialState.PRUNED, values=values or _last_values(ledger, record, epoch), cause=command.error
+        )
+    if values is not None:
+        raise Invalid("a failed trial has no values; leave them out", where="/values")
+    return Result(state=TrialState.FAILED, values=None, cause=command.error)
+
+
+def _last_values(ledger: Ledger, record: TrialRecord, epoch: int) -> tuple[float, ...] | None:
+    """The values of the deepest step that the epoch reported."""
+    if record.lease is not None and record.lease.epoch == epoch and record.curve:
+        return record.curve[max(record.curve)]
+    ended = ledger.ended_curves.get((record.trial.number, epoch))
+    return None if ended is None else ended.values
+
+
+def _told(ledger: Ledger, number: int) -> Told:
+    trial = ledger.record(number).trial
+    return Told(number=number, state=trial.state, values=trial.values, cause=trial.cause, seq=ledger.seq)
+
+
+def _content(command: Tell) -> bytes:
+    """The hash of the result alone: which lease told it is compared by epoch."""
+    return replace(command, lease=None).fingerprint()
+
+
+def _body(command: Tell) -> Mapping[str, Any]:
+    """The tell as it came, for `late_results`: JSON, so non-finite numbers as their names."""
+    return {
+        "lease": command.lease,
+        "state": str(command.state),
+        "values": _named(command.values),
+        "constraints": _named(command.constraints),
+        "error": command.error,
+        "user_attrs": dict(command.user_attrs),
+        "used": command.used and list(command.used),
+    }
+
+
+def _named(values: tuple[float, ...] | None) -> list[float | str] | None:
+    if values is None:
+        return None
+    names = {math.inf: "Infinity", -math.inf: "-Infinity"}
+    return ["NaN" if math.isnan(value) else names.get(value, value) for value in values]

@@ -1,0 +1,108 @@
+"""What belongs to the service and to no study: workers, the reaper's tick, readiness."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tpeak_server.storage.database import Driver
+from tpeak_server.storage.schema import SchemaMismatch, explain, head
+
+REGISTER = """
+INSERT INTO workers (id, host, pid, client_version, python, job, git_commit, git_dirty)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid, client_version = excluded.client_version,
+    python = excluded.python, job = excluded.job, git_commit = excluded.git_commit, git_dirty = excluded.git_dirty,
+    last_seen = tpeak_now()
+"""
+SEEN = "UPDATE workers SET last_seen = tpeak_now() WHERE id = ANY(%s)"
+WORKERS = """
+SELECT id, host, pid, client_version, python, job, git_commit, git_dirty, registered_at, last_seen FROM workers
+ORDER BY last_seen DESC, id LIMIT 10000
+"""
+TICK_AGE = "SELECT extract(epoch FROM tpeak_now() - reaper_tick)::float8 FROM meta"
+# greatest(): two replicas may tick out of order, and the tick must not move back.
+TICK = "UPDATE meta SET reaper_tick = greatest(reaper_tick, tpeak_now())"
+LEASED = """
+SELECT s.id, s.lease_seconds FROM studies s WHERE EXISTS (SELECT FROM leases l WHERE l.study_id = s.id AND l.live)
+"""
+OVERDUE = "SELECT study_id, number, epoch FROM leases WHERE live AND expires_at < tpeak_now() LIMIT 1000"
+INCARNATION = "SELECT incarnation::text FROM meta"
+SCHEMA = "SELECT version_num FROM alembic_version"
+HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A process that asks for trials."""
+
+    id: str
+    host: str
+    pid: int
+    client_version: str
+    python: str | None = None
+    job: Mapping[str, Any] | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    registered_at: datetime | None = None
+    last_seen: datetime | None = None
+
+
+async def register(connection: Driver, worker: Worker) -> None:
+    """Knows the worker from here on, or anew."""
+    job = None if worker.job is None else json.dumps(worker.job)
+    row = (worker.id, worker.host, worker.pid, worker.client_version, worker.python, job)
+    await connection.execute(REGISTER, (*row, worker.git_commit, worker.git_dirty))
+
+
+async def seen(connection: Driver, ids: list[str]) -> None:
+    """Notes that these workers asked for something just now."""
+    await connection.execute(SEEN, (ids,))
+
+
+async def workers(connection: Driver) -> list[Worker]:
+    """All workers, the last seen first."""
+    fields = Worker.__dataclass_fields__
+    cursor = await connection.execute(WORKERS)
+    return [Worker(**dict(zip(fields, row, strict=True))) for row in await cursor.fetchall()]
+
+
+async def tick_age(connection: Driver) -> float:
+    """Seconds since any replica's reaper last ticked."""
+    return float(await _value(connection, TICK_AGE))
+
+
+async def tick(connection: Driver) -> None:
+    """Says that a reaper is at work."""
+    await connection.execute(TICK)
+
+
+async def leased_studies(connection: Driver) -> dict[int, float]:
+    """The studies with live leases, and their lease length in seconds."""
+    return dict(await (await connection.execute(LEASED)).fetchall())
+
+
+async def overdue(connection: Driver) -> list[tuple[int, int, int]]:
+    """(study, number, epoch) of live leases past their expiry."""
+    return [(row[0], row[1], row[2]) for row in await (await connection.execute(OVERDUE)).fetchall()]
+
+
+async def incarnation(connection: Driver) -> str:
+    """Which life of the database this is: a restore begins another."""
+    return str(await _value(connection, INCARNATION))
+
+
+async def check_schema(connection: Driver) -> None:
+    """Raises SchemaMismatch unless the database has this server's schema."""
+    found = await _value(connection, SCHEMA) if await _value(connection, HAS_SCHEMA) else None
+    if found != head():
+        raise SchemaMismatch(explain(found))
+
+
+async def _value(connection: Driver, statement: str) -> Any:
+    row = await (await connection.execute(statement)).fetchone()
+    assert row is not None, "a statement that always gives one row"
+    return row[0]

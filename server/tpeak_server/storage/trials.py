@@ -1,0 +1,50 @@
+"""Which trials a reader means: by state, by change, the best one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpeak_server.storage.database import Driver
+
+PAGE = """
+SELECT number FROM trials
+WHERE study_id = %(study)s AND number > %(after)s AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
+    AND (%(since)s::bigint IS NULL OR number IN (
+        SELECT number FROM events WHERE study_id = %(study)s AND seq > %(since)s AND number IS NOT NULL
+        UNION SELECT number FROM suggestions WHERE study_id = %(study)s AND seq > %(since)s
+        UNION SELECT number FROM reports WHERE study_id = %(study)s AND seq > %(since)s))
+ORDER BY number LIMIT %(limit)s
+"""
+
+# PostgreSQL sorts NaN above infinity, so only finite values may be ranked; among equals the earliest wins.
+BEST = """
+SELECT number FROM trials
+WHERE study_id = %(study)s AND state = 'complete' AND values[1] NOT IN ('NaN', 'Infinity', '-Infinity')
+ORDER BY %(sign)s::float8 * values[1], number LIMIT 1
+"""
+
+
+async def page(
+    connection: Driver,
+    study_id: int,
+    *,
+    after: int,
+    limit: int,
+    states: Sequence[str] | None,
+    since_seq: int | None,
+) -> list[int]:
+    """Trial numbers above `after`, in order, of these states and changed after the seq."""
+    keys = {
+        "study": study_id,
+        "after": after,
+        "limit": limit,
+        "states": None if states is None else list(states),
+        "since": since_seq,
+    }
+    return [row[0] for row in await (await connection.execute(PAGE, keys)).fetchall()]
+
+
+async def best(connection: Driver, study_id: int, sign: float) -> int | None:
+    """The number of the best finite complete trial, the lowest among equals."""
+    row = await (await connection.execute(BEST, {"study": study_id, "sign": sign})).fetchone()
+    return None if row is None else int(row[0])
