@@ -176,11 +176,11 @@ class Trial:
     def _ask_for(self, name: str, asked: Distribution) -> Any:
         body = {"lease": self._lease.token, "name": name, "distribution": asked.spec()}
         reply = self._lease.client.post(self._lease.path + "/suggest", body)
-        value = reply["value"]
+        value = _external(reply["value"], asked, from_spec(reply["distribution"]))
         if not asked.contains(value):
             # An enqueued value, or one that an earlier attempt of this trial got for another range.
             warnings.warn(f"{name}={value!r} is fixed for this trial and outside of {asked}", stacklevel=5)
-        return _external(value, asked, from_spec(reply["distribution"]))
+        return value
 
     def _send_reports(self, deadline_s: float | None = None) -> None:
         """Send what is held back, and take over the decision. It stays held back where the server is out of reach."""

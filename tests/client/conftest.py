@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from tpeak.connection import Connection
 from tpeak.heartbeat import Heartbeat
 from tpeak.spool import Spool

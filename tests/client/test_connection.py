@@ -4,7 +4,6 @@ import sys
 import types
 
 import pytest
-
 from tpeak import connection as module
 from tpeak.connection import Connection, connect, locate
 from tpeak.errors import InsecureConnection, InvalidConnection

@@ -2,7 +2,6 @@ import pickle
 import re
 
 import pytest
-
 import tpeak
 from tpeak import errors
 from tpeak.errors import TpeakError

@@ -1,7 +1,6 @@
 import dataclasses
 
 import pytest
-
 from tpeak.pruners import MedianPruner, NopPruner, PercentilePruner
 from tpeak.samplers import RandomSampler, TPESampler
 

@@ -2,7 +2,6 @@ import os
 
 import httpx
 import pytest
-
 from tpeak.errors import (
     Conflict,
     DatabaseUnavailable,

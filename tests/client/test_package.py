@@ -1,0 +1,103 @@
+import inspect
+import subprocess
+import sys
+
+import optuna
+import pytest
+import tpeak
+
+UNSUPPORTED = {
+    "create_trial": {"system_attrs", "constraints"},
+    "TPESampler.__init__": {
+        "consider_prior",
+        "prior_weight",
+        "consider_magic_clip",
+        "consider_endpoints",
+        "gamma",
+        "weights",
+        "multivariate",
+        "group",
+        "warn_independent_sampling",
+        "constant_liar",
+        "constraints_func",
+    },
+}
+
+LOOSER = {("load_study", "storage"), ("delete_study", "storage"), ("get_all_study_names", "storage")}
+"""Where tpeak finds by itself what Optuna must be given."""
+
+OWN = {
+    "create_study": ["max_trials", "timeout", "lease_seconds", "max_attempts", "space", "user_attrs", "tags", "note"],
+    "Study.optimize": ["executor"],
+}
+
+STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")
+TRIAL = ("suggest_float", "suggest_int", "suggest_categorical", "report", "should_prune", "set_user_attr")
+
+MIRRORED = [
+    *(
+        (name, getattr(optuna, name), getattr(tpeak, name))
+        for name in ("create_study", "load_study", "delete_study", "get_all_study_names", "create_trial")
+    ),
+    *((f"Study.{name}", getattr(optuna.Study, name), getattr(tpeak.Study, name)) for name in (STUDY)),
+    *(
+        (f"{theirs.__name__}.{name}", getattr(theirs, name), getattr(ours, name))
+        for theirs, ours in ((optuna.Trial, tpeak.Trial), (optuna.trial.FrozenTrial, tpeak.FrozenTrial))
+        for name in TRIAL
+    ),
+    *(
+        (f"{name}.__init__", getattr(optuna.distributions, name).__init__, getattr(tpeak.distributions, name).__init__)
+        for name in ("FloatDistribution", "IntDistribution", "CategoricalDistribution")
+    ),
+    *(
+        (f"{name}.__init__", getattr(optuna.samplers, name).__init__, getattr(tpeak.samplers, name).__init__)
+        for name in ("TPESampler", "RandomSampler")
+    ),
+    *(
+        (f"{name}.__init__", getattr(optuna.pruners, name).__init__, getattr(tpeak.pruners, name).__init__)
+        for name in ("MedianPruner", "PercentilePruner")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "theirs", "ours"), MIRRORED, ids=[name for name, _, _ in MIRRORED])
+def test_parameters_have_optunas_names_order_kinds_and_defaults(name, theirs, ours):
+    wanted = [
+        (each.name, each.kind, inspect.Parameter.empty if (name, each.name) in LOOSER else each.default)
+        for each in inspect.signature(theirs).parameters.values()
+        if each.name not in UNSUPPORTED.get(name, ())
+    ]
+    if name == "create_trial":  # an enumeration's member of the same name
+        wanted[0] = ("state", wanted[0][1], tpeak.TrialState[wanted[0][2].name])
+    got = [
+        (each.name, each.kind, inspect.Parameter.empty if (name, each.name) in LOOSER else each.default)
+        for each in inspect.signature(ours).parameters.values()
+    ]
+    assert got[: len(wanted)] == wanted
+    assert [each[0] for each in got[len(wanted) :]] == OWN.get(name, [])
+
+
+PROPERTIES = {
+    tpeak.Study: "best_params best_trial best_trials best_value direction directions trials user_attrs study_name",
+    tpeak.Trial: "number params distributions user_attrs datetime_start",
+    tpeak.FrozenTrial: "value last_step duration",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, names in PROPERTIES.items() for name in names.split()]
+)
+def test_properties_are_there(kind, name):
+    assert isinstance(getattr(kind, name), property)
+
+
+def test_all_public_names_are_there_and_sorted():
+    assert [name for name in tpeak.__all__ if not hasattr(tpeak, name)] == []
+    assert len(tpeak.__all__) == len(set(tpeak.__all__))
+
+
+def test_importing_tpeak_imports_nothing_heavy():
+    heavy = ("httpx", "numpy", "asyncio", "tpeak_server", "pydantic")
+    program = f"import sys, tpeak; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

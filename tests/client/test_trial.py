@@ -1,0 +1,303 @@
+import math
+
+import httpx
+import numpy as np
+import pytest
+from tpeak.distributions import FloatDistribution
+from tpeak.errors import AlreadyFinished, InvalidDistribution, InvalidValue, LeaseLost, ServerUnreachable
+
+ASK = "/studies/s1/ask"
+SUGGEST = "/studies/s1/trials/0/suggest"
+REPORT = "/studies/s1/trials/0/report"
+TELL = "/studies/s1/trials/0/tell"
+FLOAT = {"type": "float", "low": 0.0, "high": 1.0}
+
+
+@pytest.fixture
+def ask(study, server):
+    """A trial as the server issues it."""
+
+    def issue(**issued):
+        server.on("POST", ASK, server.issues(0, **issued))
+        trial = study.ask()
+        server.sent.clear()
+        return trial
+
+    return issue
+
+
+def proposing(value, spec=FLOAT, name="x"):
+    return {"params": {name: value}, "distributions": {name: spec}}
+
+
+def test_a_known_parameter_costs_no_request(ask, server):
+    trial = ask(**proposing(0.25))
+    assert trial.suggest_float("x", 0, 1) == 0.25
+    assert server.sent == []
+    assert trial.params == {"x": 0.25}
+    assert trial.distributions == {"x": FloatDistribution(0, 1)}
+
+
+def test_values_come_in_the_type_asked_for(ask):
+    int_spec = {"type": "int", "low": 1, "high": 8}
+    assert type(ask(**proposing(1)).suggest_float("x", 0, 1)) is float
+    assert type(ask(**proposing(4.0, int_spec)).suggest_int("x", 1, 8)) is int
+    choices = {"type": "categorical", "choices": [1, None, "a"]}
+    assert type(ask(**proposing(1.0, choices)).suggest_categorical("x", [1, None])) is int
+    assert ask(**proposing(None, choices)).suggest_categorical("x", [1, None]) is None
+
+
+@pytest.mark.parametrize(
+    ("issued", "suggest"),
+    [
+        ({}, lambda trial: trial.suggest_float("x", 0, 1)),
+        (proposing(0.25), lambda trial: trial.suggest_float("x", 0.5, 1)),
+        (proposing(0.25), lambda trial: trial.suggest_float("x", 0, 1, step=0.5)),
+        (proposing(1.0), lambda trial: trial.suggest_int("x", 0, 1)),
+        (proposing("a", {"type": "categorical", "choices": ["a"]}), lambda t: t.suggest_categorical("x", ["b", "c"])),
+        (proposing(0.25) | {"fixed": {"x": 0.25}}, lambda trial: trial.suggest_float("x", 0, 1)),
+    ],
+    ids=["unknown name", "out of range", "off the grid", "another kind", "no such choice", "fixed"],
+)
+def test_what_the_proposal_does_not_cover_is_asked_for(ask, server, issued, suggest):
+    trial = ask(**issued)
+
+    def answer(body):
+        distribution = body["distribution"]
+        value = distribution["choices"][0] if "choices" in distribution else distribution["high"]
+        return {"value": value, "distribution": distribution, "seq": 3}
+
+    server.on("POST", SUGGEST, answer)
+    first = suggest(trial)
+    assert suggest(trial) == first
+    ((_, path, body),) = server.sent
+    assert path == SUGGEST
+    assert body["lease"] == "lease-0"
+    assert body["name"] == "x"
+
+
+def test_the_distribution_asked_for_is_sent(ask, server):
+    spec = {"type": "float", "low": 1e-5, "high": 0.1, "log": True}
+    server.on("POST", SUGGEST, {"value": 1e-3, "distribution": spec, "seq": 3})
+    assert ask().suggest_float("x", 1e-5, 0.1, log=True) == 1e-3
+    assert server.bodies(SUGGEST) == [{"lease": "lease-0", "name": "x", "distribution": spec}]
+
+
+def test_a_fixed_value_outside_of_the_range_is_used_with_a_warning(ask, server):
+    server.on("POST", SUGGEST, {"value": 7.0, "distribution": {"type": "float", "low": 0.0, "high": 9.0}, "seq": 3})
+    with pytest.warns(UserWarning, match="fixed for this trial and outside"):
+        assert ask(fixed={"x": 7.0}).suggest_float("x", 0, 1) == 7.0
+
+
+def test_an_earlier_suggestion_of_another_kind_is_an_error(ask, server):
+    server.on("POST", SUGGEST, {"value": "a", "distribution": {"type": "categorical", "choices": ["a"]}, "seq": 3})
+    trial = ask()
+    with pytest.raises(InvalidDistribution, match="categorical in this trial"):
+        trial.suggest_float("x", 0, 1)
+
+
+def test_a_name_keeps_its_first_value_throughout_a_trial(ask):
+    trial = ask(**proposing(0.25))
+    trial.suggest_float("x", 0, 1)
+    with pytest.warns(UserWarning, match="suggested from"):
+        assert trial.suggest_float("x", 0.5, 1) == 0.25
+    with pytest.raises(InvalidDistribution):
+        trial.suggest_int("x", 0, 1)
+    with pytest.raises(InvalidDistribution, match="scale"):
+        trial.suggest_float("x", 0.1, 1, log=True)
+
+
+def test_a_contradictory_range_is_refused_before_anything_is_sent(ask, server):
+    with pytest.raises(ValueError, match="must not be above"):
+        ask().suggest_float("x", 1, 0)
+    assert server.sent == []
+
+
+def test_a_report_is_one_request_that_brings_the_decision(ask, server, report_reply):
+    trial = ask()
+    server.on("POST", REPORT, report_reply(prune=False), report_reply(prune=True))
+    trial.report(0.5, 0)
+    assert trial.should_prune() is False
+    trial.report(0.25, 1)
+    assert trial.should_prune() is True
+    assert server.bodies(REPORT) == [
+        {"lease": "lease-0", "reports": [{"step": 0, "values": [0.5]}]},
+        {"lease": "lease-0", "reports": [{"step": 1, "values": [0.25]}]},
+    ]
+
+
+def test_used_names_are_sent_when_they_have_changed(ask, server):
+    trial = ask(params={"x": 0.25, "y": 0.5}, distributions={"x": FLOAT, "y": FLOAT})
+    trial.suggest_float("x", 0, 1)
+    trial.report(0.5, 0)
+    trial.report(0.5, 1)
+    trial.suggest_float("y", 0, 1)
+    trial.report(0.5, 2)
+    assert [body.get("used") for body in server.bodies(REPORT)] == [["x"], None, ["x", "y"]]
+
+
+@pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity")])
+def test_reports_that_are_not_finite_travel_as_words(ask, server, value, word):
+    ask().report(value, 0)
+    assert server.bodies(REPORT)[0]["reports"] == [{"step": 0, "values": [word]}]
+
+
+def test_what_can_be_cast_is_reported(ask, server):
+    ask().report(np.float32(0.5), np.int64(3))
+    assert server.bodies(REPORT)[0]["reports"] == [{"step": 3, "values": [0.5]}]
+
+
+def test_what_cannot_be_cast_is_refused_as_optuna_does(ask, server):
+    trial = ask()
+    with pytest.raises(TypeError, match="value must be a number"):
+        trial.report("much", 0)
+    with pytest.raises(TypeError, match="step must be an integer"):
+        trial.report(0.5, "first")
+    with pytest.raises(ValueError, match="step must lie within"):
+        trial.report(0.5, -1)
+    assert server.sent == []
+
+
+def test_of_two_values_for_a_step_the_first_is_kept(ask, server):
+    trial = ask()
+    trial.report(0.5, 0)
+    with pytest.warns(UserWarning, match="step 0 was reported before"):
+        trial.report(0.7, 0)
+    assert len(server.bodies(REPORT)) == 1
+
+
+def test_steps_of_an_earlier_attempt_count_as_reported(ask, server):
+    trial = ask(reports=[{"step": 0, "values": ["NaN"]}])
+    with pytest.warns(UserWarning, match="step 0 was reported before"):
+        trial.report(0.5, 0)
+    assert server.sent == []
+
+
+def test_a_value_that_the_server_kept_from_before_is_told(ask, server, report_reply):
+    server_trial = ask()
+    server.on("POST", REPORT, report_reply(kept=[0]))
+    with pytest.warns(UserWarning, match="step 0 had another value before"):
+        server_trial.report(0.5, 0)
+
+
+def test_a_report_renews_the_lease(ask, clock, connection):
+    trial = ask()
+    clock.now += 15.0
+    trial.report(0.5, 0)
+    clock.now += 15.0
+    assert connection.heartbeat.renew_due() == 5.0
+
+
+def test_a_cancelled_trial_should_be_pruned(ask, server, report_reply):
+    trial = ask()
+    server.on("POST", REPORT, report_reply(cancel=True))
+    trial.report(0.5, 0)
+    assert trial.should_prune() is True
+
+
+def test_reports_wait_while_the_server_is_away_and_go_with_the_next(ask, server, clock, report_reply):
+    trial = ask()
+    server.on("POST", REPORT, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match=r"1 report\(s\) are held back"):
+        trial.report(0.5, 0)
+    before = clock.now
+    with pytest.warns(UserWarning, match=r"2 report\(s\) are held back"):
+        trial.report(0.6, 1)
+    assert clock.now - before <= 5.0
+    server.sent.clear()
+    server.on("POST", REPORT, report_reply(prune=True))
+    trial.report(0.7, 2)
+    (body,) = server.bodies(REPORT)
+    assert [report["step"] for report in body["reports"]] == [0, 1, 2]
+    assert trial.should_prune() is True
+
+
+def test_reports_held_back_are_sent_before_the_result(ask, study, server, report_reply):
+    trial = ask()
+    server.on("POST", REPORT, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report(0.5, 0)
+    server.sent.clear()
+    server.on("POST", REPORT, report_reply())
+    study.tell(trial, 0.5)
+    assert server.paths() == [f"POST {REPORT}", f"POST {TELL}"]
+
+
+def test_reports_held_back_are_kept_on_disk_with_the_result(ask, study, server, spool, client, report_reply):
+    trial = ask()
+    for path in (REPORT, TELL):
+        server.on("POST", path, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report(0.5, 0)
+    with pytest.warns(UserWarning, match="kept in"):
+        assert study.tell(trial, 0.5).value == 0.5
+    server.sent.clear()
+    server.on("POST", REPORT, report_reply())
+    server.on("POST", TELL, {"seq": 1})
+    spool.resend(client)
+    assert server.paths() == [f"POST {REPORT}", f"POST {TELL}"]
+
+
+def test_after_a_lost_lease_the_objective_may_finish_with_one_warning(ask, server, refusal, recwarn):
+    trial = ask()
+    server.on("POST", REPORT, refusal(409, "lease_lost"))
+    with pytest.warns(UserWarning, match="taken from this worker"):
+        trial.report(0.5, 0)
+    trial.report(0.6, 1)
+    assert recwarn.list == []
+    assert len(server.bodies(REPORT)) == 1
+    assert trial.should_prune() is False
+
+
+def test_a_trial_that_another_worker_finished_should_be_given_up(ask, server, refusal):
+    trial = ask()
+    server.on("POST", REPORT, refusal(409, "already_finished"))
+    with pytest.warns(UserWarning, match="taken from this worker"):
+        trial.report(0.5, 0)
+    assert trial.should_prune() is True
+
+
+def test_a_new_parameter_needs_the_lease_and_the_server(ask, server, refusal):
+    trial = ask()
+    server.on("POST", SUGGEST, refusal(409, "lease_lost"))
+    with pytest.raises(LeaseLost):
+        trial.suggest_float("x", 0, 1)
+    server.on("POST", SUGGEST, httpx.ConnectError("refused"))
+    with pytest.raises(ServerUnreachable):
+        trial.suggest_float("x", 0, 1)
+    assert trial.params == {}
+
+
+def test_attributes_travel_with_the_result(ask, study, server):
+    trial = ask(user_attrs={"owner": "me"})
+    trial.set_user_attr("size", np.int64(3))
+    assert trial.user_attrs == {"owner": "me", "size": 3}
+    assert server.sent == []
+    study.tell(trial, 0.5)
+    assert server.bodies(TELL)[0]["user_attrs"] == {"size": 3}
+
+
+def test_attributes_are_patched_once_the_trial_is_told(ask, study, server):
+    trial = ask()
+    study.tell(trial, 0.5)
+    server.on("PATCH", "/studies/s1/trials/0", {})
+    trial.set_user_attr("size", 3)
+    (body,) = server.bodies("/studies/s1/trials/0")
+    assert body["user_attrs"] == {"size": 3}
+    assert len(body["request_id"]) == 32
+
+
+@pytest.mark.parametrize("value", [object(), math.nan, "\0", {1: 2}, "x" * 500_001])
+def test_an_attribute_that_would_spoil_the_result_is_refused_at_once(ask, study, server, value):
+    trial = ask()
+    with pytest.raises(InvalidValue):
+        trial.set_user_attr("bad", value)
+    study.tell(trial, 0.5)
+    assert "user_attrs" not in server.bodies(TELL)[0]
+
+
+def test_a_finished_trial_takes_no_reports(ask, study):
+    trial = ask()
+    study.tell(trial, 0.5)
+    with pytest.raises(AlreadyFinished):
+        trial.report(0.5, 0)
