@@ -24,7 +24,10 @@ STATUS: dict[type[DomainError], int] = {
 }
 """The most special class that an error is an instance of counts."""
 
-ROUTING = {404: "route_not_found", 405: "method_not_allowed"}
+ROUTING = {
+    404: ("route_not_found", "there is no such route; /docs lists them"),
+    405: ("method_not_allowed", "this route has no such method; /docs lists them"),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +86,9 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = error.code if isinstance(error, Refused) else ROUTING.get(error.status_code, Invalid.code)
-    return problem(error.status_code, code, str(error.detail), headers=error.headers)
+    own = (error.code, str(error.detail)) if isinstance(error, Refused) else None
+    code, detail = own or ROUTING.get(error.status_code, (Invalid.code, str(error.detail)))
+    return problem(error.status_code, code, detail, headers=error.headers)
 
 
 async def _unforeseen(_: Request, error: Exception) -> Response:

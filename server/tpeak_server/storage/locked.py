@@ -36,6 +36,11 @@ SELECT next_number, handed, seq, tpeak_now() FROM study_clocks WHERE study_id = 
 """
 STUDY = f"SELECT {STUDY_COLUMNS} FROM studies WHERE id = %s"
 TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number = ANY(%s)"
+# What a repeated ask had handed out, which may be finished by now.
+ASKED_TRIALS = f"""
+SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number IN (
+    SELECT number FROM leases WHERE leases.study_id = trials.study_id AND request_id = ANY(%s))
+"""
 LEASES = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND number = ANY(%s)"
 REPORTS = f"""
 SELECT {REPORT_COLUMNS} FROM reports
@@ -61,6 +66,7 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
         reports = await _maybe(connection, REPORTS, study_id, [n for n, _ in steps], [s for _, s in steps])
         ends = await _maybe(connection, ENDS, study_id, sorted(wanted.ends))
         asks = await _maybe(connection, ASKS, study_id, sorted(wanted.ask_ids))
+        asked = await _maybe(connection, ASKED_TRIALS, study_id, sorted(wanted.ask_ids))
         requests = await _maybe(connection, REQUESTS, study_id, sorted(wanted.request_ids))
         locked = await lock.fetchone()
         if locked is None:
@@ -71,7 +77,7 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
             clock=Clock(next_number=locked[0], handed=locked[1], seq=locked[2]),
             now=locked[3],
             study=study_from_row(study_row),
-            trials={trial.number: trial for trial in map(trial_from_row, await _rows(trials))},
+            trials={t.number: t for t in map(trial_from_row, [*await _rows(trials), *await _rows(asked)])},
             leases={(lease.number, lease.epoch): lease for lease in map(lease_from_row, await _rows(leases))},
             reports={(r.number, r.epoch, r.step): r for r in map(report_from_row, await _rows(reports))},
             ended_curves={(row[0], row[1]): CurveEnd(values=tuple(row[2]), prune=row[3]) for row in await _rows(ends)},
