@@ -24,13 +24,13 @@ MAX_PAGE = 10_000
 MAX_INT64 = 2**63 - 1
 
 
-def application(request: Request) -> Application:
+async def application(request: Request) -> Application:
     """The service that this process runs."""
     found: Application = request.app.state.application
     return found
 
 
-def study_id(study: Annotated[str, Path(max_length=64)]) -> int:
+async def study_id(study: Annotated[str, Path(max_length=64)]) -> int:
     """The study's number out of the path. Raises StudyNotFound for what is no id."""
     found = from_path(study)
     if found is None:

@@ -184,7 +184,7 @@ CLOCK = "UPDATE study_clocks SET next_number = %s, handed = %s, seq = %s WHERE s
 
 
 async def save(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
-    """Writes the changes in one round trip; the caller commits. Raises StudyExists where a new name is taken."""
+    """Writes the changes and commits, in one round trip. Raises StudyExists where a new name is taken."""
     try:
         await _send(connection, study, lease_seconds, changes)
     except UniqueViolation as error:
@@ -204,6 +204,8 @@ async def _send(connection: Driver, study: int, lease_seconds: float, changes: C
         await _save_leases(connection, study, lease_seconds, changes)
         await _save_rows(connection, study, changes)
         await _save_study(connection, study, changes)
+        # A statement that fails aborts the rest of the pipeline, this one too.
+        await connection.execute("COMMIT")
 
 
 async def _save_leases(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
