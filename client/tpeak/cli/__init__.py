@@ -1,5 +1,5 @@
 """The `tpeak` command."""
 
+from tpeak.cli.main import main
 
-def main() -> int:
-    return 0
+__all__ = ["main"]

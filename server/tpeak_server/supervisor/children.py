@@ -1,0 +1,140 @@
+"""The server's processes: started, watched, started again when they die, and ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from tpeak_server.supervisor.idle import LEFT_IDLE
+from tpeak_server.supervisor.refusals import Refused
+
+GRACE_S = 25.0
+"""How long they may take to end after SIGTERM."""
+
+FIRST_DELAY_S = 0.2
+LONGEST_DELAY_S = 10.0
+"""Between a death and the next start; doubled each time."""
+
+STEADY_S = 60.0
+"""A process that lived this long starts again without a history."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Child:
+    """One place of a server process: who fills it now, and when the next one may."""
+
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    delay_s: float = FIRST_DELAY_S
+    start_at: float = 0.0
+    retired: bool = False
+
+
+@dataclass(slots=True)
+class Children:
+    """All server processes on one socket. Leaving its `with` block ends them."""
+
+    listener: socket.socket
+    database_url: str = field(repr=False)
+    token: str = field(repr=False)
+    count: int = 1
+    idle_timeout_s: float | None = None
+    _places: list[Child] = field(default_factory=list)
+
+    def __enter__(self) -> Children:
+        self._places = [Child() for _ in range(self.count)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def start(self) -> None:
+        """Starts all of them."""
+        for place in self._places:
+            self._spawn(place)
+
+    def check_started(self) -> None:
+        """Raises Refused where one has ended: before the first answer that is no accident."""
+        for place in self._places:
+            if place.process is not None and place.process.poll() is not None:
+                ending = _ending(place.process.returncode)
+                raise Refused(f"the server process ended at once ({ending}); its messages above say why")
+
+    def tend(self) -> bool:
+        """Starts again what has died; says whether any is wanted still: all may have left for want of requests."""
+        now = time.monotonic()
+        for place in self._places:
+            if place.process is not None and place.process.poll() is not None:
+                self._bury(place, now)
+            if place.process is None and not place.retired and now >= place.start_at:
+                self._spawn(place)
+        return not all(place.retired for place in self._places)
+
+    def _bury(self, place: Child, now: float) -> None:
+        assert place.process is not None
+        code = place.process.returncode
+        _close_stdin(place.process)
+        place.process = None
+        place.retired = code == LEFT_IDLE
+        if not place.retired:
+            place.delay_s = FIRST_DELAY_S if now - place.started > STEADY_S else place.delay_s
+            place.start_at = now + place.delay_s
+            logger.warning("a server process ended (%s); the next starts in %.1f s", _ending(code), place.delay_s)
+            place.delay_s = min(2 * place.delay_s, LONGEST_DELAY_S)
+
+    def _spawn(self, place: Child) -> None:
+        place.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tpeak_server.supervisor.serving"],
+            stdin=subprocess.PIPE,
+            pass_fds=[self.listener.fileno()],
+            start_new_session=True,  # Ctrl-C goes to the parent alone, which tells its children
+        )
+        place.started = time.monotonic()
+        order = {
+            "database_url": self.database_url,
+            "token": self.token,
+            "idle_timeout_s": self.idle_timeout_s,
+            "listener": self.listener.fileno(),
+        }
+        assert place.process.stdin is not None
+        try:
+            place.process.stdin.write(json.dumps(order).encode() + b"\n")
+            place.process.stdin.flush()
+        except BrokenPipeError:
+            logger.warning("a server process ended before it was told what to do")
+
+    def _end(self) -> None:
+        alive = [place.process for place in self._places if place.process is not None]
+        for process in alive:
+            process.terminate()
+        deadline = time.monotonic() + GRACE_S
+        for process in alive:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                logger.warning("a server process did not end within %.0f s and is killed", GRACE_S)
+                process.kill()
+                process.wait()
+            _close_stdin(process)
+
+
+def _close_stdin(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,43 @@
+"""`tpeak migrate`, and the migration that every start on the embedded PostgreSQL makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from tpeak_server.config import Settings, masked
+from tpeak_server.storage.schema import SchemaMismatch, head, migrate
+from tpeak_server.supervisor.account import postgres_account
+from tpeak_server.supervisor.directory import DataDirectory
+from tpeak_server.supervisor.interruption import Interruption
+from tpeak_server.supervisor.postgres import embedded
+from tpeak_server.supervisor.refusals import Refused
+
+
+def migrate_by_hand(settings: Settings, say: Callable[[str], None]) -> int:
+    """Migrates the given database, or the embedded one while no server runs on it; the exit code."""
+    if settings.database_url is not None:
+        migrate_database(settings.database_url)
+        say(f"{masked(settings.database_url)} has schema {head()}")
+        return 0
+    directory, account = DataDirectory(settings.data_dir), postgres_account()
+    with Interruption() as interruption, directory.locked(account):
+        with embedded(directory, account, interruption.pause) as postgres:
+            migrate_database(postgres.url)
+        say(f"the database in {postgres.pgdata} has schema {head()}")
+    return 0
+
+
+def migrate_database(database_url: str) -> None:
+    """Brings the schema up to date. Raises Refused where the database does not let it."""
+    try:
+        migrate(database_url)
+    except SchemaMismatch as error:
+        raise Refused(str(error)) from error
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip()
+        raise Refused(
+            f"the schema in {masked(database_url)} cannot be brought up to date: {cause}\n"
+            "check that PostgreSQL runs there and that the user may create tables"
+        ) from None

@@ -1,0 +1,65 @@
+"""A server process, started by the supervisor as `python -m tpeak_server.supervisor.serving`.
+
+The first line of its stdin holds what it needs to know; that stdin ends is the news that the parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+import uvicorn
+
+from tpeak_server.api import create_app
+from tpeak_server.supervisor.idle import LEFT_IDLE, IdleWatch
+
+DRAIN_S = 20
+"""How long requests under way may take after the order to stop; the parent waits a little longer."""
+
+KEEP_ALIVE_S = 75
+"""Longer than clients keep a connection, so that it is they who close it, never under a request."""
+
+
+def main() -> int:
+    """Serves until told to stop."""
+    order = json.loads(sys.stdin.buffer.readline())
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s", stream=sys.stderr
+    )
+    watch = IdleWatch(create_app(database_url=order["database_url"], token=order["token"]))
+    server = _server(watch, order["idle_timeout_s"])
+    threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
+    server.run(sockets=[socket.socket(fileno=order["listener"])])
+    return LEFT_IDLE if watch.leaving else 0
+
+
+def _server(watch: IdleWatch, idle_timeout_s: float | None) -> uvicorn.Server:
+    async def leave_when_idle() -> None:
+        if idle_timeout_s is not None and watch.idle_s > idle_timeout_s:
+            watch.leaving = server.should_exit = True
+
+    config = uvicorn.Config(
+        watch, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False,
+        server_header=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=DRAIN_S,
+        callback_notify=leave_when_idle, timeout_notify=0,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    return server
+
+
+def _stop_with_parent(server: Any) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    server.should_exit = True
+    time.sleep(DRAIN_S + 5)
+    os._exit(1)  # a process that nobody supervises must not stay because one request hangs
+
+
+if __name__ == "__main__":
+    sys.exit(main())
