@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tpeak.errors import Conflict, InvalidValue, NoTrialYet, StudyFinished, TrialPruned
+from tpeak.errors import Conflict, InvalidValue, NoTrialYet, StudyFinished, TpeakError, TrialPruned
 from tpeak.outcome import Outcome, describe, judge
 from tpeak.progress import Progress
 from tpeak.states import TrialState
@@ -85,6 +85,9 @@ def compute(study: Study, trial: Trial, func: Callable[[Trial], Any], catch: Cat
         warnings.warn(f"trial {trial.number} counts without this worker's result: {refusal}", stacklevel=2)
         if isinstance(error, Conflict):
             return None  # the objective ended because of the same loss
+    except TpeakError:
+        study._abandon(trial)
+        raise
     else:
         _log(result)
     if error is not None and not isinstance(error, catch):

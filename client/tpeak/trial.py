@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +18,7 @@ from tpeak.distributions import (
     check_compatible,
     from_spec,
 )
-from tpeak.errors import AlreadyFinished, Conflict, Invalid, InvalidDistribution, InvalidValue, Unavailable
+from tpeak.errors import AlreadyFinished, Conflict, Invalid, InvalidDistribution, InvalidValue, TpeakError, Unavailable
 from tpeak.frozen import FrozenTrial
 from tpeak.heartbeat import Lease
 from tpeak.outcome import Outcome
@@ -39,6 +41,12 @@ ATTRIBUTE_BYTES = 500_000
 """Room for a trial's attributes: they travel with its result, in a body of at most 1 MiB."""
 
 
+NAME_CHARACTERS = 255
+"""Of an attribute's key."""
+
+log = logging.getLogger("tpeak")
+
+
 class Trial:
     """One set of parameters to try. Made by `Study.ask` and `Study.optimize`."""
 
@@ -59,7 +67,8 @@ class Trial:
         self._reported = {report["step"]: number_in(report["values"][0]) for report in issued["reports"]}
         self._unsent: list[dict[str, Any]] = []
         self._prune = False
-        self._warned_of_loss = False
+        self._loss_noted = False
+        self._sending = threading.Lock()  # an objective may report from several threads
         self._started = datetime.now(UTC)
         self._result: FrozenTrial | None = None
 
@@ -128,7 +137,7 @@ class Trial:
             return
         self._reported[step] = number
         if self._lease.lost:
-            self._warn_of_loss()
+            self._note_loss()
             return
         self._unsent.append({"step": step, "values": [number_out(number)]})
         self._send_reports(BACKLOG_DEADLINE_S if len(self._unsent) > 1 else None)
@@ -142,8 +151,10 @@ class Trial:
 
         Raises InvalidValue, a ValueError, for what JSON cannot hold or what exceeds 500 kB together.
         """
-        value = plain(value)
-        attrs = {**self._new_attrs, plain(str(key)): value}
+        key, value = plain(key), plain(value)
+        if not isinstance(key, str) or not 1 <= len(key) <= NAME_CHARACTERS:
+            raise InvalidValue(f"an attribute's key must be a string of 1 to {NAME_CHARACTERS} characters")
+        attrs = {**self._new_attrs, key: value}
         if self._result is not None:
             self._study._patch(f"/trials/{self._number}", {key: value})
         elif len(encode(attrs)) > ATTRIBUTE_BYTES:
@@ -185,22 +196,21 @@ class Trial:
     def _send_reports(self, deadline_s: float | None = None) -> None:
         """Send what is held back, and take over the decision. It stays held back where the server is out of reach."""
         lease, clock = self._lease, self._study._connection.heartbeat.clock
-        while self._unsent and not lease.lost:
-            body = self._report_body()
-            sent_at = clock()
-            try:
-                reply = lease.client.post(lease.path + "/report", body, deadline_s=deadline_s)
-            except Unavailable as failure:
-                # A report is not worth the hours that went into the trial: the objective goes on.
-                warnings.warn(f"{failure} {len(self._unsent)} report(s) are held back until later.", stacklevel=3)
-                return
-            except Conflict as refusal:
-                lease.lost = True
-                self._prune = self._prune or isinstance(refusal, AlreadyFinished)
-                self._warn_of_loss()
-                return
-            self._take(reply, len(body["reports"]), len(self._params))
-            lease.renew(reply, sent_at)
+        with self._sending:
+            while self._unsent and not lease.lost:
+                body, sent_at = self._report_body(), clock()
+                try:
+                    reply = lease.client.post(lease.path + "/report", body, deadline_s=deadline_s)
+                except Unavailable as failure:
+                    # A report is not worth the hours that went into the trial: the objective goes on.
+                    warnings.warn(f"{failure} {len(self._unsent)} report(s) are held back until later.", stacklevel=3)
+                    return
+                except Conflict:
+                    lease.lost = True
+                    self._note_loss()
+                    return
+                self._take(reply, body)
+                lease.renew(reply, sent_at)
 
     def _flush_reports(self, spool: Spool) -> None:
         """Deliver what is held back, before the result: over the disk where the server is still out of reach."""
@@ -219,21 +229,27 @@ class Trial:
             body["used"] = list(self._params)
         return body
 
-    def _take(self, reply: dict[str, Any], sent: int, used: int) -> None:
-        del self._unsent[:sent]
-        self._used_sent = used
+    def _take(self, reply: dict[str, Any], body: dict[str, Any]) -> None:
+        del self._unsent[: len(body["reports"])]
+        self._used_sent = len(body.get("used", ())) or self._used_sent
         self._prune = bool(reply["prune"])
         for step in reply["kept"]:
             warnings.warn(f"step {step} had another value before; that one is kept", stacklevel=4)
 
-    def _warn_of_loss(self) -> None:
-        if not self._warned_of_loss:
-            warnings.warn(
-                f"trial {self._number} was taken from this worker, most likely because it was silent for too long; its "
-                "reports count no more, a complete result still does if it is the first",
-                stacklevel=4,
-            )
-            self._warned_of_loss = True
+    def _note_loss(self) -> None:
+        """Warn, once, and see whether it is worth going on: a complete result counts if it is the first."""
+        if self._loss_noted:
+            return
+        self._loss_noted = True
+        warnings.warn(
+            f"trial {self._number} was taken from this worker, most likely because it was silent for too long; its "
+            "reports count no more, a complete result still does if it is the first",
+            stacklevel=4,
+        )
+        try:
+            self._prune = self._prune or self._study._trial(self._number).state.is_finished()
+        except TpeakError as failure:
+            log.debug("trial %d: %s", self._number, failure)  # unknown: then it goes on
 
     def _tell_body(self, outcome: Outcome) -> dict[str, Any]:
         body = {"lease": self._lease.token, "used": list(self._params), **outcome.wire()}

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from tpeak import TrialPruned, TrialState
 from tpeak import connection as connection_module
+from tpeak.errors import InvalidValue
 
 ASK = "/studies/s1/ask"
 DONE = {"trials": [], "done": True, "seq": 1}
@@ -220,6 +221,43 @@ def test_results_kept_by_a_former_process_are_sent_first(study, server, issuing,
     issuing(0)
     study.optimize(lambda trial: 0.5)
     assert server.paths()[0] == f"POST {path}"
+
+
+def test_each_call_looks_for_results_kept_by_other_processes(study, server, issuing, client, spool):
+    issuing(0)
+    study.optimize(half)
+    path = "/studies/s0/trials/5/tell"
+    server.on("POST", path, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="will be sent later"):
+        type(spool)(spool.folder).deliver(client, path, {"lease": "other"})
+    server.on("POST", path, {"seq": 1})
+    server.sent.clear()
+    study.optimize(half)
+    assert server.paths()[0] == f"POST {path}"
+
+
+def test_the_timeout_interrupts_a_wait_of_all_threads(study, server):
+    server.on("POST", ASK, WAIT | {"retry_after_s": 3600.0})
+    study.optimize(half, timeout=0.01, n_jobs=2)
+    assert 1 <= len(server.bodies(ASK)) <= 4
+
+
+def test_trials_queued_in_an_executor_do_not_begin_after_stop(study, server, issuing):
+    issuing(100)
+    with ThreadPoolExecutor(1) as executor:
+        study.optimize(stopping, executor=executor, n_jobs=8)
+    assert len(tells(server)) == 1
+
+
+def test_a_result_that_the_server_refuses_is_raised_and_its_lease_let_go(
+    study, server, issuing, refusal, clock, connection
+):
+    issuing(9)
+    server.on("POST", "/studies/s1/trials/0/tell", refusal(422, "invalid_value"))
+    with pytest.raises(InvalidValue):
+        study.optimize(half)
+    clock.now += 30.0
+    assert connection.heartbeat.renew_due() == 60.0
 
 
 def test_threads_work_at_once(study, server, issuing):

@@ -158,6 +158,18 @@ def test_a_result_that_cannot_be_delivered_is_sent_with_the_next_ask(study, serv
     assert server.bodies(TELL)[0]["values"] == [0.5]
 
 
+def test_results_that_were_kept_are_sent_after_the_next_one_that_arrives(study, server):
+    server.on("POST", ASK, server.issues(0), server.issues(1))
+    first, second = study.ask(), study.ask()
+    server.on("POST", TELL, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="will be sent later"):
+        study.tell(first, 0.5)
+    server.on("POST", TELL, {"seq": 2})
+    server.sent.clear()
+    study.tell(second, 0.6)
+    assert server.paths() == ["POST /studies/s1/trials/1/tell", f"POST {TELL}"]
+
+
 def test_enqueued_parameters_wait_with_their_attributes(study, server):
     server.on("POST", TRIALS, (201, {"numbers": [0], "seq": 1}))
     study.enqueue_trial({"x": 5}, user_attrs={"memo": "optimal"})

@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -238,8 +239,9 @@ def test_reports_held_back_are_kept_on_disk_with_the_result(ask, study, server, 
     assert server.paths() == [f"POST {REPORT}", f"POST {TELL}"]
 
 
-def test_after_a_lost_lease_the_objective_may_finish_with_one_warning(ask, server, refusal, recwarn):
+def test_after_a_lost_lease_the_objective_may_finish_with_one_warning(ask, server, refusal, recwarn, row_of):
     trial = ask()
+    server.on("GET", "/studies/s1/trials/0", row_of(0, state="waiting", values=None))
     server.on("POST", REPORT, refusal(409, "lease_lost"))
     with pytest.warns(UserWarning, match="taken from this worker"):
         trial.report(0.5, 0)
@@ -249,12 +251,39 @@ def test_after_a_lost_lease_the_objective_may_finish_with_one_warning(ask, serve
     assert trial.should_prune() is False
 
 
-def test_a_trial_that_another_worker_finished_should_be_given_up(ask, server, refusal):
+def test_a_trial_that_another_worker_finished_should_be_given_up(ask, server, refusal, row_of):
     trial = ask()
-    server.on("POST", REPORT, refusal(409, "already_finished"))
+    server.on("POST", REPORT, refusal(409, "lease_lost"))
+    server.on("GET", "/studies/s1/trials/0", row_of(0))
     with pytest.warns(UserWarning, match="taken from this worker"):
         trial.report(0.5, 0)
     assert trial.should_prune() is True
+
+
+def test_a_loss_that_the_heartbeat_met_is_told_with_the_next_report(ask, server, refusal, clock, connection, row_of):
+    trial = ask()
+    server.on("POST", "/studies/s1/trials/0/heartbeat", refusal(409, "lease_lost"))
+    server.on("GET", "/studies/s1/trials/0", (503, None))
+    clock.now += 30.0
+    connection.heartbeat.renew_due()
+    with pytest.warns(UserWarning, match="taken from this worker"):
+        trial.report(0.5, 0)
+    assert server.bodies(REPORT) == []
+    assert trial.should_prune() is False
+
+
+def test_reports_from_several_threads_all_arrive(ask, server):
+    trial = ask()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda step: trial.report(0.5, step), range(200)))
+    steps = [report["step"] for body in server.bodies(REPORT) for report in body["reports"]]
+    assert sorted(steps) == list(range(200))
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, 7, "\0"])
+def test_a_key_that_would_spoil_the_result_is_refused_at_once(ask, key):
+    with pytest.raises(InvalidValue):
+        ask().set_user_attr(key, 1)
 
 
 def test_a_new_parameter_needs_the_lease_and_the_server(ask, server, refusal):
