@@ -1,0 +1,116 @@
+"""Settings as the wire has them, `{"name": "tpe", "n_startup_trials": 10}`: checked, and filled with defaults."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tpeak_server.domain.errors import Invalid
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """An integer setting within [least, most]."""
+
+    name: str
+    default: int | None = None
+    least: int = 0
+    most: int = 2**53
+
+    def checked(self, value: object, where: str) -> int:
+        """The integer itself. Raises Invalid."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Invalid(f"{self.name} must be an integer, got {_shown(value)}", where=where)
+        _check_bounds(self, value, where)
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A real setting within [least, most]."""
+
+    name: str
+    default: float | None = None
+    least: float
+    most: float
+
+    def checked(self, value: object, where: str) -> float:
+        """The number as a float. Raises Invalid."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Invalid(f"{self.name} must be a number, got {_shown(value)}", where=where)
+        _check_bounds(self, value, where)
+        return float(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[T]):
+    """One thing that can be built from settings. A setting without a default must be given."""
+
+    build: Callable[..., T]
+    settings: tuple[Count | Number, ...] = ()
+
+
+class Registry(Generic[T]):
+    """The kinds of one family by their wire names; `family` ("sampler") is also the field that holds the spec."""
+
+    def __init__(self, family: str, kinds: Mapping[str, Kind[T]]) -> None:
+        self._family = family
+        self._kinds = dict(kinds)
+
+    def resolve(self, spec: Mapping[str, object]) -> dict[str, Any]:
+        """The full spec: the name, then every setting. Raises Invalid where something is unknown, wrong or missing."""
+        name = self._name(spec)
+        settings = self._kinds[name].settings
+        known = [setting.name for setting in settings]
+        for key in spec:
+            if key != "name" and key not in known:
+                raise Invalid(f"the {self._family} {name!r} has no setting {_hinted(key, known)}", where=self._at(key))
+        return {"name": name} | {setting.name: self._value(spec, setting) for setting in settings}
+
+    def build(self, spec: Mapping[str, object]) -> T:
+        """What the spec describes, ready for use. Raises Invalid as `resolve` does."""
+        full = self.resolve(spec)
+        kind = self._kinds[full.pop("name")]
+        return kind.build(**full)
+
+    def _name(self, spec: Mapping[str, object]) -> str:
+        name = spec.get("name")
+        if not isinstance(name, str) or name not in self._kinds:
+            hint = _hinted(name, sorted(self._kinds))
+            raise Invalid(f"there is no {self._family} {hint}", where=self._at("name"))
+        return name
+
+    def _value(self, spec: Mapping[str, object], setting: Count | Number) -> float:
+        if setting.name in spec:
+            return setting.checked(spec[setting.name], self._at(setting.name))
+        if setting.default is None:
+            raise Invalid(f"the {self._family} {spec['name']!r} needs {setting.name}", where=self._at(setting.name))
+        return setting.default
+
+    def _at(self, key: str) -> str:
+        return f"/{self._family}/{key}"
+
+
+def _check_bounds(setting: Count | Number, value: float, where: str) -> None:
+    if not setting.least <= value <= setting.most:
+        raise Invalid(
+            f"{setting.name} must lie within {setting.least} .. {setting.most}, got {_shown(value)}", where=where
+        )
+
+
+def _hinted(key: object, known: Iterable[str]) -> str:
+    """The key, and the most similar of the known words or all of them."""
+    words = list(known)
+    close = difflib.get_close_matches(str(key)[:80], words, n=1)
+    if close:
+        return f"{_shown(key)}; did you mean {close[0]!r}?"
+    return f"{_shown(key)}; there is {', '.join(words)}" if words else f"{_shown(key)}; it has none"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,118 @@
+"""A search space as coordinates: numeric parameters on unit intervals, categorical ones as indices.
+
+| symbol | shape | meaning |
+|---|---|---|
+| n | | points |
+| d, e | | numeric and categorical parameters that have more than one value |
+| unit | (d, n) | numeric coordinates in 0 .. 1, NaN where a point lacks the parameter |
+| choice | (e, n) | indices of choices, -1 where a point lacks the parameter |
+
+The order of names is alphabetical, so that the order in which a study met its parameters changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tpeak_server.domain.distributions import CategoricalDistribution, Space
+from tpeak_server.domain.observations import Floats
+from tpeak_server.samplers.axes import Axes, axes_of
+
+MISSING = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """n points of a space, as coordinates."""
+
+    unit: Floats
+    choice: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.unit.T)
+
+    def take(self, which: NDArray[np.int64]) -> Points:
+        """The points at these indices."""
+        return Points(self.unit[:, which], self.choice[:, which])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which coordinate is which parameter. `singles` are the parameters with one value only: they have none."""
+
+    axes: Axes
+    numeric_names: tuple[str, ...]
+    categorical_names: tuple[str, ...]
+    sizes: NDArray[np.int64]
+    """(e, 1): how many choices each categorical has."""
+    singles: Mapping[str, float]
+
+    @property
+    def dimensions(self) -> int:
+        """How many coordinates a point has."""
+        return len(self.numeric_names) + len(self.categorical_names)
+
+    def points(self, columns: Mapping[str, Floats], count: int) -> Points:
+        """The coordinates of `count` points from internal values by name; what is no value of the range is missing."""
+        numeric = _stacked(columns, self.numeric_names, count)
+        index = _stacked(columns, self.categorical_names, count)
+        return Points(
+            unit=self.axes.units(numeric),
+            choice=np.where((index >= 0) & (index < self.sizes), index, MISSING).astype(np.int64),
+        )
+
+    def point(self, values: Mapping[str, float]) -> Points:
+        """The coordinates of one point; the names that `values` lacks are missing."""
+        return self.points({name: np.array([value]) for name, value in values.items()}, 1)
+
+    def uniform(self, fractions: Floats) -> Points:
+        """The one point at these fractions of its ranges, (d + e,) in [0, 1): numeric coordinates first."""
+        d = len(self.axes)
+        return Points(
+            unit=fractions[:d, np.newaxis],
+            choice=(fractions[d:, np.newaxis] * self.sizes).astype(np.int64),
+        )
+
+    def values(self, points: Points, which: int = 0) -> dict[str, float]:
+        """One point's internal values by name, the singles included; in range and on the grid."""
+        values = dict(self.singles)
+        for axis, (name, u) in enumerate(zip(self.numeric_names, points.unit[:, which].tolist(), strict=True)):
+            values[name] = self.axes.value(axis, u)
+        for name, index in zip(self.categorical_names, points.choice[:, which].tolist(), strict=True):
+            values[name] = float(index)
+        return values
+
+
+def layout_of(space: Space) -> Layout:
+    """The layout of a space; an empty space has no coordinates."""
+    numeric, categorical, singles = {}, {}, {}
+    for name, distribution in sorted(space.items()):
+        if isinstance(distribution, CategoricalDistribution):
+            if distribution.single:
+                singles[name] = 0.0
+            else:
+                categorical[name] = len(distribution.choices)
+        elif distribution.single:
+            singles[name] = float(distribution.low)
+        else:
+            numeric[name] = distribution
+    return Layout(
+        axes=axes_of(tuple(numeric.values())),
+        numeric_names=tuple(numeric),
+        categorical_names=tuple(categorical),
+        sizes=np.array(list(categorical.values()), dtype=np.int64).reshape(-1, 1),
+        singles=singles,
+    )
+
+
+def _stacked(columns: Mapping[str, Floats], names: tuple[str, ...], count: int) -> Floats:
+    """The named columns as rows (names, count), NaN for a name that is not there."""
+    rows = np.full((len(names), count), np.nan)
+    for row, name in zip(rows, names, strict=True):
+        if name in columns:
+            row[:] = columns[name]
+    return rows

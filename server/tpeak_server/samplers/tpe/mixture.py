@@ -1,0 +1,117 @@
+"""A mixture of product kernels, one per trial over all parameters jointly, and the prior's.
+
+The prior is a kernel that lacks every coordinate: a broad normal or a uniform choice in each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tpeak_server.domain.observations import Floats
+from tpeak_server.samplers.layout import MISSING, Layout, Points
+from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
+from tpeak_server.samplers.tpe.normal import Neighbours, NormalFamily, Normals, fit_bandwidths
+from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT, weights_by_age
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Weighted product kernels; the weights (kernels,) are relative, their sum is the caller's to divide by."""
+
+    weight: Floats
+    normals: Normals
+    categoricals: Categoricals
+    family: NormalFamily
+
+    def joined(self, other: Kernels) -> Kernels:
+        """These kernels followed by other ones of the same mixture."""
+        return Kernels(
+            np.concatenate([self.weight, other.weight]),
+            self.normals.joined(other.normals),
+            self.categoricals.joined(other.categoricals),
+            self.family,
+        )
+
+    def log_each(self, points: Points) -> Floats:
+        """log(weight * density) of every kernel at every point (c, kernels)."""
+        numeric = self.family.log_density(self.normals, points.unit)
+        numeric += self.categoricals.log_density(points.choice)
+        numeric += np.log(self.weight)
+        return numeric
+
+    def log_sum(self, points: Points) -> Floats:
+        """The log of the weighted sum at every point (c,); -inf without kernels."""
+        each = self.log_each(points)
+        if not each.shape[1]:
+            return np.full(len(points), -np.inf)
+        largest = each.max(axis=1)
+        each -= largest[:, np.newaxis]
+        log_sum: Floats = largest + np.log(np.exp(each, out=each).sum(axis=1))
+        return log_sum
+
+    def sample(self, uniforms: Floats, given: Points) -> Points:
+        """One point a column of `uniforms` (1 + d + e, c), conditional on the one given point's coordinates."""
+        d = len(self.normals.centre)
+        log_weight = self.log_each(given)[0]
+        cumulative = np.cumsum(np.exp(log_weight - log_weight.max()))
+        kernels = np.searchsorted(cumulative, uniforms[0] * cumulative[-1], side="right")
+        kernels = np.minimum(kernels, len(cumulative) - 1)
+        unit = self.normals.sample(kernels, uniforms[1 : 1 + d])
+        choice = self.categoricals.sample(kernels, uniforms[1 + d :])
+        return Points(
+            np.where(np.isnan(given.unit), unit, given.unit), np.where(given.choice < 0, choice, given.choice)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """The kernels of finished trials and the prior, and what it takes to place kernels of pending ones beside them."""
+
+    kernels: Kernels
+    neighbours: Neighbours
+    counts: NDArray[np.int64]
+    """(e, 1): the kernels that have a choice, and the prior's."""
+
+    def beside(self, points: Points) -> Kernels:
+        """Kernels of weight 1 for pending trials.
+
+        Their bandwidths come from the finished trials alone, so none depends on which others are pending, and the
+        fitted kernels stay as they are.
+        """
+        return Kernels(
+            np.ones(len(points)),
+            self.kernels.family.kernels(points.unit, self.neighbours.bandwidths_around(points.unit)),
+            categoricals(points.choice, self.counts, self.kernels.categoricals.sizes),
+            self.kernels.family,
+        )
+
+    def log_density(self, points: Points, beside: Kernels | None = None) -> Floats:
+        """The log density (c,) of the whole: fitted kernels, prior and those beside them, normalised.
+
+        Per unit of u on smooth axes; on coarse grids and categoricals it is a probability.
+        """
+        total = self.kernels.weight.sum()
+        log_sum = self.kernels.log_sum(points)
+        if beside is not None:
+            total += beside.weight.sum()
+            log_sum = np.logaddexp(log_sum, beside.log_sum(points))
+        log_density: Floats = log_sum - np.log(total)
+        return log_density
+
+
+def fit_mixture(layout: Layout, points: Points, family: NormalFamily) -> Mixture:
+    """The mixture of n finished trials in trial order."""
+    unit = np.concatenate([points.unit, np.full((len(points.unit), 1), np.nan)], axis=1)
+    choice = np.concatenate([points.choice, np.full((len(points.choice), 1), MISSING)], axis=1)
+    bandwidth, neighbours = fit_bandwidths(unit)
+    counts = np.count_nonzero(points.choice >= 0, axis=1)[:, np.newaxis] + 1
+    kernels = Kernels(
+        np.append(weights_by_age(len(points)), PRIOR_WEIGHT),
+        family.kernels(unit, bandwidth),
+        categoricals(choice, counts, layout.sizes),
+        family,
+    )
+    return Mixture(kernels, neighbours, counts)

@@ -1,0 +1,178 @@
+"""Numeric coordinates of kernels: normal distributions truncated to the unit interval.
+
+With z = (u - centre) / bandwidth, log density = -z^2 / 2 - log bandwidth - log mass - log sqrt(2 pi). The square is
+expanded, so that all pairs of points and kernels are one matrix product: [u^2, u, 1] (c, 3 d) with `factors`
+(3 d, kernels). On unit intervals with bandwidths of at least 1/100 this costs at most four of sixteen digits.
+
+A value on a grid has the mass of its cell instead of a density. Grids whose cells are all small count as continuous:
+there density times cell size is that mass, and the size is the same for every kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr, ndtr, ndtri
+
+from tpeak_server.domain.observations import Floats
+from tpeak_server.samplers.axes import Axes, Cells
+
+LOG_SQRT_2_PI = 0.5 * math.log(2.0 * math.pi)
+
+PRIOR_CENTRE = 0.5
+PRIOR_BANDWIDTH = 1.0
+
+SMALL_CELL = 1e-3
+"""A tenth of the smallest bandwidth: within such a cell a kernel's density is linear for all purposes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The sorted coordinates of the finished trials of a mixture: they give every kernel its bandwidth.
+
+    `fenced` is (d, n + 2): ascending, NaN before and after; `count` (d, 1) says how many there are.
+    """
+
+    fenced: Floats
+    count: NDArray[np.int64]
+
+    @property
+    def smallest(self) -> Floats:
+        """The smallest bandwidth allowed (d, 1)."""
+        smallest: Floats = 1.0 / np.minimum(100.0, self.count + 2.0)
+        return smallest
+
+    def bandwidths_around(self, unit: Floats) -> Floats:
+        """The bandwidths (d, m) of kernels for points that are not among the neighbours themselves."""
+        after = np.empty(unit.shape, dtype=np.int64)
+        for axis, row in enumerate(unit):
+            after[axis] = 1 + np.searchsorted(self.fenced[axis, 1 : 1 + self.count[axis, 0]], row)
+        left = unit - np.take_along_axis(self.fenced, after - 1, axis=1)
+        right = np.take_along_axis(self.fenced, after, axis=1) - unit
+        return _bandwidths(unit, np.fmax(left, right), self.smallest)
+
+
+def fit_bandwidths(unit: Floats) -> tuple[Floats, Neighbours]:
+    """The bandwidths (d, n) of kernels at these coordinates, and the neighbours that they come from.
+
+    A bandwidth is the larger gap to a sorted neighbour (at the ends the inner gap), within [1 / min(100, n + 2), 1];
+    a missing coordinate has the prior's.
+    """
+    order = np.argsort(unit, axis=1)
+    fence = np.full((len(unit), 1), np.nan)
+    fenced = np.concatenate([fence, np.take_along_axis(unit, order, axis=1), fence], axis=1)
+    neighbours = Neighbours(fenced, np.count_nonzero(~np.isnan(unit), axis=1)[:, np.newaxis])
+    gaps = np.diff(fenced, axis=1)
+    larger = np.empty_like(unit)
+    np.put_along_axis(larger, order, np.fmax(gaps[:, :-1], gaps[:, 1:]), axis=1)
+    return _bandwidths(unit, larger, neighbours.smallest), neighbours
+
+
+def _bandwidths(unit: Floats, gap: Floats, smallest: Floats) -> Floats:
+    """Gaps clipped; where there is no neighbour the distance to the farther end; the prior's where u is missing."""
+    lonely = np.maximum(unit, 1.0 - unit)
+    clipped = np.clip(np.where(np.isnan(gap), lonely, gap), smallest, 1.0)
+    return np.where(np.isnan(clipped), PRIOR_BANDWIDTH, clipped)
+
+
+@dataclass(frozen=True, slots=True)
+class Normals:
+    """The numeric coordinates of kernels, each (d, kernels); `factors` is (3 s, kernels) over the s smooth axes."""
+
+    centre: Floats
+    bandwidth: Floats
+    log_mass: Floats
+    factors: Floats
+
+    def joined(self, other: Normals) -> Normals:
+        """These kernels followed by the other ones."""
+        return Normals(
+            np.concatenate([self.centre, other.centre], axis=1),
+            np.concatenate([self.bandwidth, other.bandwidth], axis=1),
+            np.concatenate([self.log_mass, other.log_mass], axis=1),
+            np.concatenate([self.factors, other.factors], axis=1),
+        )
+
+    def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> Floats:
+        """One coordinate (d, c) from each of the chosen kernels (c,), by inverting the distribution function."""
+        centre, bandwidth = self.centre[:, kernels], self.bandwidth[:, kernels]
+        low, high = ndtr(-centre / bandwidth), ndtr((1.0 - centre) / bandwidth)
+        unit: Floats = np.clip(centre + bandwidth * ndtri(low + uniforms * (high - low)), 0.0, 1.0)
+        return unit
+
+
+@dataclass(frozen=True, slots=True)
+class NormalFamily:
+    """What the kernels of one space share: which axes are smooth and which are coarse grids."""
+
+    axes: Axes
+    smooth: NDArray[np.int64]
+    coarse: tuple[int, ...]
+
+    def kernels(self, unit: Floats, bandwidth: Floats) -> Normals:
+        """Kernels at these coordinates (d, n); a missing one becomes the prior's."""
+        centre = np.where(np.isnan(unit), PRIOR_CENTRE, unit)
+        # Both terms are exact enough without logarithms: the centre lies inside, so the mass is at least 0.34.
+        log_mass = np.log(ndtr((1.0 - centre) / bandwidth) - ndtr(-centre / bandwidth))
+        return Normals(centre, bandwidth, log_mass, self._factors(centre, bandwidth, log_mass))
+
+    def log_density(self, normals: Normals, unit: Floats) -> Floats:
+        """The log densities (c, kernels) of points (d, c), summed over the axes; missing coordinates add nothing."""
+        points = unit[self.smooth].T
+        known = ~np.isnan(points)
+        filled = np.where(known, points, 0.0)
+        total: Floats = np.concatenate([filled * filled, filled, known], axis=1) @ normals.factors
+        for axis in self.coarse:
+            total += self._log_cell_mass(normals, axis, unit[axis])
+        return total
+
+    def _factors(self, centre: Floats, bandwidth: Floats, log_mass: Floats) -> Floats:
+        centre, bandwidth, log_mass = centre[self.smooth], bandwidth[self.smooth], log_mass[self.smooth]
+        precision = 1.0 / (bandwidth * bandwidth)
+        pull = centre * precision
+        constant = -0.5 * centre * pull - np.log(bandwidth) - log_mass - LOG_SQRT_2_PI
+        return np.concatenate([-0.5 * precision, pull, constant])
+
+    def _log_cell_mass(self, normals: Normals, axis: int, unit: Floats) -> Floats:
+        """The log masses (c, kernels) of the cells around the points on one coarse axis, 0 for missing ones."""
+        known = ~np.isnan(unit)
+        cells = self.axes.grid_cells(axis, unit[known])
+        # Few distinct cells meet few distinct kernels: 24 candidates, and trials that repeat grid points.
+        _, first, cell_of = np.unique(cells.centre, return_index=True, return_inverse=True)
+        distinct = Cells(centre=cells.centre[first], left=cells.left[first], size=cells.size[first])
+        shapes, kernel_of = np.unique(normals.centre[axis] + 1j * normals.bandwidth[axis], return_inverse=True)
+        masses = log_cell_mass(distinct, shapes.real, shapes.imag)
+        total = np.zeros((len(unit), len(kernel_of)))
+        total[known] = masses[cell_of][:, kernel_of] - normals.log_mass[axis]
+        return total
+
+
+def family_of(axes: Axes) -> NormalFamily:
+    """Sorts the axes into smooth and coarse ones."""
+    coarse = [axis for axis in range(len(axes)) if axes.largest_cell(axis) >= SMALL_CELL]
+    smooth = [axis for axis in range(len(axes)) if axis not in coarse]
+    return NormalFamily(axes, np.array(smooth, dtype=np.int64), tuple(coarse))
+
+
+def log_cell_mass(cells: Cells, centre: Floats, bandwidth: Floats) -> Floats:
+    """The log masses (cells, kernels) that untruncated normals have in the cells."""
+    size = cells.size[:, np.newaxis]
+    z = (cells.centre[:, np.newaxis] - centre) / bandwidth
+    masses = -0.5 * z * z - np.log(bandwidth) - LOG_SQRT_2_PI + np.log(size)
+    large = cells.size >= SMALL_CELL
+    left = (cells.left[large, np.newaxis] - centre) / bandwidth
+    masses[large] = log_interval_mass(left, left + size[large] / bandwidth)
+    return masses
+
+
+def log_interval_mass(left: Floats, right: Floats) -> Floats:
+    """log(Phi(right) - Phi(left)), precise in both tails; elementwise, left < right."""
+    # In the right tail Phi is 1 minus something small: there mirror the interval.
+    mirrored = left + right > 0
+    low, high = np.where(mirrored, -right, left), np.where(mirrored, -left, right)
+    log_high = log_ndtr(high)
+    result: Floats = log_high + np.log1p(-np.exp(log_ndtr(low) - log_high))
+    return result

@@ -1,0 +1,55 @@
+"""The sampler: random points at first, then the best of some candidates from the good mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tpeak_server.domain.distributions import Space
+from tpeak_server.domain.observations import Floats, Suggestion, View
+from tpeak_server.samplers.random import draw_uniform
+from tpeak_server.samplers.seam import Stream
+from tpeak_server.samplers.tpe.model import Memo
+from tpeak_server.samplers.tpe.split import finished
+
+
+class TPESampler:
+    """Multivariate TPE that sees pending trials.
+
+    While fewer than `n_startup_trials` are complete or pruned, points are uniform; after that each is the best of
+    `n_ei_candidates`.
+    """
+
+    version = "tpe-1"
+
+    def __init__(self, *, n_startup_trials: int = 10, n_ei_candidates: int = 24) -> None:
+        self.n_startup_trials = n_startup_trials
+        self.n_ei_candidates = n_ei_candidates
+        self._memo = Memo()
+
+    def suggest(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        streams: Sequence[Stream],
+        *,
+        fixed: Mapping[str, float] | None = None,
+    ) -> list[Suggestion]:
+        """Draws one point a stream; see the seam. A fixed value that its range does not hold conditions nothing."""
+        given = {name: value for name, value in (fixed or {}).items() if name in space}
+        if finished(view) < self.n_startup_trials:
+            return draw_uniform(space, streams, given, origin="startup")
+        model = self._memo.model(view, space)
+        given_point = model.layout.point(given)
+        liars = model.liars({name: pending[name] for name in space})
+        suggestions = []
+        for index, stream in enumerate(streams):
+            uniforms = stream("joint").random((1 + model.layout.dimensions, self.n_ei_candidates))
+            values = model.best(uniforms, given_point, liars) | given
+            drawn = {name: value for name, value in values.items() if name not in given}
+            suggestions.append(Suggestion(values=drawn, origin="tpe"))
+            if index + 1 < len(streams):
+                liars = liars.joined(model.liars({name: np.array([value]) for name, value in values.items()}))
+        return suggestions

@@ -1,0 +1,83 @@
+"""Which finished trials are good."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tpeak_server.domain.observations import Floats, Outcome, View
+
+GOOD_SHARE = 0.1
+MOST_GOOD = 25
+
+
+def finished(view: View) -> int:
+    """How many trials are complete or pruned: what startup and the good share count."""
+    return int(np.count_nonzero(view.outcome != Outcome.LOST))
+
+
+def split(view: View) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The indices of the good and of the bad trials, each in trial order; every trial is in one of them."""
+    order = ranking(view)
+    count = min(math.ceil(GOOD_SHARE * finished(view)), MOST_GOOD)
+    return np.sort(order[:count]), np.sort(order[count:])
+
+
+def ranking(view: View) -> NDArray[np.int64]:
+    """All trials from best to worst (n,); ties stay in trial order.
+
+    Complete trials by loss (NaN last), then pruned ones by their deepest step, within it by the loss there (NaN last;
+    no report at all comes after every step), then infeasible and lost ones by violation.
+    """
+    infeasible = ~(view.violation <= 0)
+    pruned = ~infeasible & (view.outcome == Outcome.PRUNED)
+    group = np.where(infeasible, 2, np.where(pruned, 1, 0))
+    reported = view.last_step >= 0
+    depth = np.where(reported, -view.last_step.astype(np.float64), np.inf)
+    first = np.select([infeasible, pruned], [view.violation, depth], _rank_of_loss(view.loss, group == 0))
+    second = np.where(pruned & reported, view.last_loss, 0.0)
+    return np.lexsort((_nan_last(second), _nan_last(first), group))
+
+
+def _nan_last(keys: Floats) -> Floats:
+    """NaN ranks with +inf, where the trial order decides."""
+    return np.where(np.isnan(keys), np.inf, keys)
+
+
+def _rank_of_loss(loss: Floats, wanted: NDArray[np.bool_]) -> Floats:
+    """A sort key (n,) for the losses (n, objectives) of the wanted trials: the loss itself if there is one only."""
+    if loss.shape[1] == 1:
+        return loss[:, 0]
+    keys = np.full(len(loss), np.inf)
+    keys[wanted] = _domination_keys(_nan_last(loss[wanted]))
+    return keys
+
+
+def _domination_keys(loss: Floats) -> Floats:
+    """Sort keys (n,) of several objectives: by front of non-domination, within a front by the mean rank.
+
+    Fronts are peeled off only until they hold the good trials; the rest shares one key beyond them.
+    """
+    mean_rank = loss.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").mean(axis=1)
+    keys = np.full(len(loss), np.inf)
+    left = np.arange(len(loss))
+    front = 0
+    while len(left) and len(loss) - len(left) < MOST_GOOD:
+        best = _nondominated(loss[left])
+        keys[left[best]] = front * len(loss) + mean_rank[left[best]]
+        left = left[~best]
+        front += 1
+    return keys
+
+
+def _nondominated(loss: Floats) -> NDArray[np.bool_]:
+    """Which points (n,) no other point dominates; of equal points one."""
+    kept = np.ones(len(loss), dtype=bool)
+    for index in np.argsort(loss.sum(axis=1), kind="stable"):
+        if kept[index]:
+            better_somewhere = (loss[kept] < loss[index]).any(axis=1)
+            kept[kept] = better_somewhere
+            kept[index] = True
+    return kept
