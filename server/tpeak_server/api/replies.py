@@ -26,6 +26,7 @@ from tpeak_server.service.telling import Told
 Number = float | str
 """A float, or the name of a non-finite one."""
 
+
 class StudyReply(TypedDict):
     id: str
     name: str

@@ -49,7 +49,6 @@ class Locked:
 
     clock: Clock
     now: datetime
-    study: Study
     trials: Mapping[int, Trial]
     leases: Mapping[tuple[int, int], Lease]
     reports: Mapping[tuple[int, int, int], Report]

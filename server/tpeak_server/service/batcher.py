@@ -174,14 +174,13 @@ class Batcher:
 
     async def _commit_batch(self, items: Sequence[Item]) -> None:
         history = await self._warm()
-        wanted = Wanted()
-        for item in items:
-            item.command.wants(wanted)
 
         async def work(connection: Driver) -> tuple[Ledger, list[Any]]:
-            locked = await load(connection, self.study_id, wanted)
+            locked = await load(connection, self.study_id, _wanted(items, history))
             if locked.clock.seq != history.clock.seq:
+                # Another replica has written: what the cache seemed to know may be wrong, so it is all read again.
                 history.apply(await load_changed(connection, self.study_id, history.clock.seq))
+                locked = await load(connection, self.study_id, _wanted(items, history))
             ledger = Ledger(locked, history)
             answers = [self._carry_out(ledger, item) for item in items]
             ledger.close()
@@ -215,6 +214,13 @@ def _take(queue: deque[Item]) -> list[Item]:
     """Up to MAX_BATCH items off the queue, without those whose requester has gone before they began."""
     items = [queue.popleft() for _ in range(min(MAX_BATCH, len(queue)))]
     return [item for item in items if not item.answer.cancelled()]
+
+
+def _wanted(items: Sequence[Item], history: History) -> Wanted:
+    wanted = Wanted()
+    for item in items:
+        item.command.wants(wanted, history.unfinished.get)
+    return wanted
 
 
 def _deliver(item: Item, answer: Any) -> None:

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from tpeak_server.domain.changes import Wanted
 from tpeak_server.domain.distributions import Distribution
-from tpeak_server.domain.trial import TrialState
+from tpeak_server.domain.trial import TrialRecord, TrialState
+
+Known: TypeAlias = Callable[[int], TrialRecord | None]
+"""An unfinished trial as the cache has it, None where it has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A write to one study."""
 
-    def wants(self, wanted: Wanted) -> None:
-        """Notes which rows the command needs to see under the lock."""
+    def wants(self, wanted: Wanted, known: Known) -> None:
+        """Notes which rows the command needs to see under the lock beside what is known of unfinished trials."""
 
     def fingerprint(self) -> bytes:
         """A hash of the content: what tells a repetition from another request under the same key."""
@@ -45,7 +48,7 @@ class Ask(Command):
     count: int = 1
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
 
-    def wants(self, wanted: Wanted) -> None:
+    def wants(self, wanted: Wanted, known: Known) -> None:
         wanted.ask_ids.add(self.request_id)
 
 
@@ -56,8 +59,17 @@ class OfTrial(Command):
     number: int
     lease: str | None = None
 
-    def wants(self, wanted: Wanted) -> None:
-        wanted.numbers.add(self.number)
+    def wants(self, wanted: Wanted, known: Known) -> None:
+        if self.current(known) is None:
+            wanted.numbers.add(self.number)
+
+    def current(self, known: Known) -> TrialRecord | None:
+        """The trial if the cache has it and the lease named, if any, is the one that lives."""
+        record = known(self.number)
+        if record is None or self.lease is None:
+            return record
+        live = record.lease is not None and record.lease.live and record.lease.token == self.lease
+        return record if live else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +96,12 @@ class ReportSteps(OfTrial):
     steps: tuple[Step, ...]
     used: tuple[str, ...] | None = None
 
-    def wants(self, wanted: Wanted) -> None:
-        wanted.numbers.add(self.number)
-        wanted.steps.update((self.number, step.step) for step in self.steps)
+    def wants(self, wanted: Wanted, known: Known) -> None:
+        record = self.current(known)
+        if record is None:
+            wanted.numbers.add(self.number)
+        curve = {} if record is None else record.curve
+        wanted.steps.update((self.number, s.step) for s in self.steps if record is None or s.step in curve)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +115,11 @@ class Tell(OfTrial):
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     used: tuple[str, ...] | None = None
 
-    def wants(self, wanted: Wanted) -> None:
-        wanted.numbers.add(self.number)
-        if self.state is TrialState.PRUNED:
-            wanted.ends.add(self.number)
+    def wants(self, wanted: Wanted, known: Known) -> None:
+        if self.current(known) is None:
+            wanted.numbers.add(self.number)
+            if self.state is TrialState.PRUNED:
+                wanted.ends.add(self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +140,10 @@ class Expire(OfTrial):
     """The reaper's: end the epoch's lease if it is past its expiry under the lock as well."""
 
     epoch: int
+
+    def wants(self, wanted: Wanted, known: Known) -> None:
+        # Only the row knows how much time the lease has left.
+        wanted.numbers.add(self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +171,7 @@ class Keyed(Command):
 
     request_id: str = field(metadata={"keyed": False})
 
-    def wants(self, wanted: Wanted) -> None:
+    def wants(self, wanted: Wanted, known: Known) -> None:
         wanted.request_ids.add(self.request_id)
 
 
@@ -169,9 +189,10 @@ class SetAttrs(Keyed):
     number: int
     user_attrs: Mapping[str, Any]
 
-    def wants(self, wanted: Wanted) -> None:
+    def wants(self, wanted: Wanted, known: Known) -> None:
         wanted.request_ids.add(self.request_id)
-        wanted.numbers.add(self.number)
+        if known(self.number) is None:
+            wanted.numbers.add(self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

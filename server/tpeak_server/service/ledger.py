@@ -36,7 +36,7 @@ class Ledger:
     """The locked rows, overlaid with what the batch has changed so far."""
 
     def __init__(self, locked: Locked, history: History) -> None:
-        self.study: Study = locked.study
+        self.study: Study = history.study
         self.now: datetime = locked.now
         self.history = history
         self.asks: dict[str, list[Lease]] = dict(locked.asks)

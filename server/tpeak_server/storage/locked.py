@@ -20,12 +20,10 @@ from tpeak_server.storage.database import Cursor, Driver
 from tpeak_server.storage.rows import (
     LEASE_COLUMNS,
     REPORT_COLUMNS,
-    STUDY_COLUMNS,
     TRIAL_COLUMNS,
     floats_text,
     lease_from_row,
     report_from_row,
-    study_from_row,
     texts_text,
     trial_from_row,
 )
@@ -34,7 +32,6 @@ from tpeak_server.storage.rows import (
 LOCK = """
 SELECT next_number, handed, seq, tpeak_now() FROM study_clocks WHERE study_id = %s FOR NO KEY UPDATE
 """
-STUDY = f"SELECT {STUDY_COLUMNS} FROM studies WHERE id = %s"
 TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number = ANY(%s)"
 # What a repeated ask had handed out, which may be finished by now.
 ASKED_TRIALS = f"""
@@ -60,28 +57,27 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
     steps = sorted(wanted.steps)
     async with connection.pipeline():
         lock = await connection.execute(LOCK, (study_id,))
-        study = await connection.execute(STUDY, (study_id,))
         trials = await _maybe(connection, TRIALS, study_id, numbers)
         leases = await _maybe(connection, LEASES, study_id, numbers)
         reports = await _maybe(connection, REPORTS, study_id, [n for n, _ in steps], [s for _, s in steps])
         ends = await _maybe(connection, ENDS, study_id, sorted(wanted.ends))
         asks = await _maybe(connection, ASKS, study_id, sorted(wanted.ask_ids))
-        asked = await _maybe(connection, ASKED_TRIALS, study_id, sorted(wanted.ask_ids))
         requests = await _maybe(connection, REQUESTS, study_id, sorted(wanted.request_ids))
         locked = await lock.fetchone()
         if locked is None:
             raise StudyNotFound("there is no such study; it may have been made on another database")
-        study_row = await study.fetchone()
-        assert study_row is not None, "a clock without its study"
+        found = _by_request(map(lease_from_row, await _rows(asks)))
+        repeated = None
+        if found:
+            repeated = await connection.execute(ASKED_TRIALS, (study_id, list(found)), binary=True)
         return Locked(
             clock=Clock(next_number=locked[0], handed=locked[1], seq=locked[2]),
             now=locked[3],
-            study=study_from_row(study_row),
-            trials={t.number: t for t in map(trial_from_row, [*await _rows(trials), *await _rows(asked)])},
+            trials={t.number: t for t in map(trial_from_row, [*await _rows(trials), *await _rows(repeated)])},
             leases={(lease.number, lease.epoch): lease for lease in map(lease_from_row, await _rows(leases))},
             reports={(r.number, r.epoch, r.step): r for r in map(report_from_row, await _rows(reports))},
             ended_curves={(row[0], row[1]): CurveEnd(values=tuple(row[2]), prune=row[3]) for row in await _rows(ends)},
-            asks=_by_request(map(lease_from_row, await _rows(asks))),
+            asks=found,
             requests={row[0]: (bytes(row[1]), row[2]) for row in await _rows(requests)},
         )
 
