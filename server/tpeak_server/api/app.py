@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from tpeak_server import __version__
 from tpeak_server.api import problems
+from tpeak_server.api.fast_lane import FastLane
 from tpeak_server.api.guard import PUBLIC_ASSETS, Guard
 from tpeak_server.api.routes import operations, v1
 from tpeak_server.service.application import Application
@@ -37,5 +38,7 @@ def create_app(*, database_url: str, token: str) -> FastAPI:
     problems.install(app)
     app.include_router(operations)
     app.include_router(v1)
+    # The last one added is the outermost: nothing comes past the guard.
+    app.add_middleware(FastLane)
     app.add_middleware(Guard, token=token)
     return app

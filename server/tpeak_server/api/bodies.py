@@ -31,10 +31,19 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """What the body says. Raises Refused where it is not strict JSON."""
+        if hasattr(self, "_json"):
+            return self._json
         try:
             return strict_json.parse(await self.body())
         except strict_json.MalformedJson as error:
             raise Refused(400, "malformed_body", f"the body is not JSON as accepted here: {error}") from None
+
+    async def strict_body(self) -> Any:
+        """What the body says, if it comes as JSON. Raises Refused."""
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise Refused(415, "unsupported_media_type", "send the body with Content-Type: application/json")
+        return await self.json()
 
 
 class StrictRoute(APIRoute):
@@ -46,13 +55,8 @@ class StrictRoute(APIRoute):
         async def strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             if self.body_field is not None:
-                _check_type(strict)
+                # Starlette keeps what json() found, so the handler does not parse again.
+                strict._json = await strict.strict_body()
             return await handle(strict)
 
         return strictly
-
-
-def _check_type(request: Request) -> None:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise Refused(415, "unsupported_media_type", "send the body with Content-Type: application/json")

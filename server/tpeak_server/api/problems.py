@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -64,10 +64,17 @@ def status_of(error: DomainError) -> int:
 
 def install(app: FastAPI) -> None:
     """Makes every error of the app a problem."""
-    app.add_exception_handler(DomainError, _domain)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(Exception, _unforeseen)
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """The problem that an error is; a traceback goes to the log only for what nobody foresaw."""
+    for kind, handler in HANDLERS.items():
+        if isinstance(error, kind) and kind is not Exception:
+            return await handler(request, error)
+    logger.error("unforeseen error", exc_info=error)
+    return await _unforeseen(request, error)
 
 
 async def _domain(_: Request, error: Exception) -> Response:
@@ -94,3 +101,11 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _unforeseen(_: Request, error: Exception) -> Response:
     # Starlette hands the error on to the server's log after this reply.
     return problem(500, "internal_error", "the server has made a mistake; its log says more")
+
+
+HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    DomainError: _domain,
+    RequestValidationError: _invalid,
+    HTTPException: _refused,
+    Exception: _unforeseen,
+}
