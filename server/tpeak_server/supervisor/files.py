@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -103,17 +103,15 @@ def _make_once(file: Path) -> None:
     """Writes a new token unless there is one; of several processes at once, one's stands for all."""
     if file.exists():
         return
-    new = file.with_name(f".{file.name}-{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(new, tokens.generate("admin") + "\n")
-        os.link(new, file)
-    except FileExistsError:
-        pass
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-") as new:
+            new.write(tokens.generate("admin") + "\n")
+            new.flush()
+            with suppress(FileExistsError):
+                os.link(new.name, file)
     except OSError as error:
         raise Refused(f"no token can be kept in {file}: {error.strerror}; set TPEAK_TOKEN or --data-dir") from error
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _content(file: Path) -> str:

@@ -130,7 +130,7 @@ class Postgres:
 
     def _ensure_database(self) -> None:
         with self._connect("postgres") as connection:
-            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def _refuse_other_major(self) -> None:

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Any
+from io import FileIO
 
 import uvicorn
 
@@ -28,13 +28,15 @@ KEEP_ALIVE_S = 75
 
 def main() -> int:
     """Serves until told to stop."""
-    order = json.loads(sys.stdin.buffer.readline())
+    # Unbuffered: Python aborts at its end where a thread still waits in a buffered stdin.
+    parent = FileIO(sys.stdin.fileno(), closefd=False)
+    order = json.loads(parent.readline())
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s", stream=sys.stderr
     )
     watch = IdleWatch(create_app(database_url=order["database_url"], token=order["token"]))
     server = _server(watch, order["idle_timeout_s"])
-    threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(server, parent), daemon=True).start()
     server.run(sockets=[socket.socket(fileno=order["listener"])])
     return LEFT_IDLE if watch.leaving else 0
 
@@ -53,9 +55,8 @@ def _server(watch: IdleWatch, idle_timeout_s: float | None) -> uvicorn.Server:
     return server
 
 
-def _stop_with_parent(server: Any) -> None:
-    while sys.stdin.buffer.read(4096):
-        pass
+def _stop_with_parent(server: uvicorn.Server, parent: FileIO) -> None:
+    parent.read(1)
     server.should_exit = True
     time.sleep(DRAIN_S + 5)
     os._exit(1)  # a process that nobody supervises must not stay because one request hangs
