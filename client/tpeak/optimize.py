@@ -130,6 +130,7 @@ class Loop:
         self._callbacks = list(callbacks)
         self._progress = progress
         self._stop = threading.Event()
+        self._resume_at = 0.0  # on the monotonic clock: before that no ask would bring a trial
 
     def run(self, executor: Executor | None, n_jobs: int) -> None:
         """All of it. Raises InvalidValue, a ValueError, for a number of jobs that is none."""
@@ -144,11 +145,9 @@ class Loop:
 
     def _run_here(self) -> None:
         """One trial after the other, in this thread."""
-        while self._begin():
-            turn = self._task(self._stop)
-            self._take(turn)
-            if turn.retry_after_s is not None:
-                self._stop.wait(self._within_timeout(turn.retry_after_s))
+        while self._may_begin():
+            self._take(self._begin()(self._stop))
+            self._stop.wait(self._pause())
 
     def _run_in(self, executor: Executor, slots: int) -> None:
         """As many trials at once as there are slots. The first exception ends it, once the running ones are through."""
@@ -156,42 +155,43 @@ class Loop:
         # An event is shared with threads, and cannot be sent to other processes.
         stop = (self._stop,) if isinstance(executor, ThreadPoolExecutor) else ()
         try:
-            while True:
-                while len(running) < slots and self._begin():
-                    running.add(executor.submit(self._task, *stop))
-                if not running:
-                    return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                self._take_all(finished, running)
+            while running or self._may_begin():
+                while len(running) < slots and self._may_begin() and not self._pause():
+                    running.add(executor.submit(self._begin(), *stop))
+                running = self._take_finished(running)
                 if self._stop.is_set():
                     running = {future for future in running if not future.cancel()}
         finally:
             self._stop.set()
             wait([future for future in running if not future.cancel()])
 
-    def _take_all(self, finished: set[Future[Turn]], running: set[Future[Turn]]) -> None:
-        turns = [future.result() for future in finished]
-        for turn in turns:
-            self._take(turn)
-        pauses = [turn.retry_after_s for turn in turns if turn.retry_after_s is not None]
-        if pauses and running:
-            wait(running, timeout=self._within_timeout(max(pauses)), return_when=FIRST_COMPLETED)
-        elif pauses:
-            self._stop.wait(self._within_timeout(max(pauses)))
+    def _take_finished(self, running: set[Future[Turn]]) -> set[Future[Turn]]:
+        """Wait for a finished trial, or for the end of a pause; what is still running."""
+        if not running:
+            self._stop.wait(self._pause())
+            return running
+        finished, running = wait(running, timeout=self._pause() or None, return_when=FIRST_COMPLETED)
+        for future in finished:
+            self._take(future.result())
+        return running
 
-    def _begin(self) -> bool:
-        """Whether one more trial may begin; if so it is counted."""
-        if self._stop.is_set() or self._left == 0 or (self._end is not None and time.monotonic() >= self._end):
-            return False
+    def _may_begin(self) -> bool:
+        over = self._end is not None and time.monotonic() >= self._end
+        return not (over or self._stop.is_set() or self._left == 0)
+
+    def _begin(self) -> Task:
+        """The task, counted as begun."""
         if self._left is not None:
             self._left -= 1
-        return True
+        return self._task
 
     def _take(self, turn: Turn) -> None:
         if turn.done or turn.stop:
             self._stop.set()
-        if turn.retry_after_s is not None and self._left is not None:
-            self._left += 1  # it came to no trial
+        if turn.retry_after_s is not None:
+            self._resume_at = max(self._resume_at, time.monotonic() + turn.retry_after_s)
+            if self._left is not None:
+                self._left += 1  # it came to no trial
         if turn.trial is None:
             return
         self._progress.add(turn.trial)
@@ -199,8 +199,10 @@ class Loop:
             for callback in self._callbacks:
                 callback(self._task.study, turn.trial)
 
-    def _within_timeout(self, seconds: float) -> float:
-        return seconds if self._end is None else max(0.0, min(seconds, self._end - time.monotonic()))
+    def _pause(self) -> float:
+        """Seconds until it makes sense to ask again, but no more than are left."""
+        until = self._resume_at if self._end is None else min(self._resume_at, self._end)
+        return max(0.0, until - time.monotonic())
 
 
 def slots_of(executor: Executor | None, n_jobs: int) -> int:
