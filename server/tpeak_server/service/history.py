@@ -18,7 +18,7 @@ from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
 from tpeak_server.domain.observations import Floats, Outcome, View
 from tpeak_server.domain.study import Study
-from tpeak_server.domain.trial import UNFINISHED, Interned, TrialRecord, TrialState
+from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
 
 TEACHES = {
     TrialState.COMPLETE: Outcome.COMPLETE,
@@ -31,6 +31,9 @@ SILENT = -1
 """Outcome of a number whose trial does not teach (yet)."""
 
 FIRST_ROWS = 256
+
+KEPT_PROPOSALS = 4096
+"""Latest proposals that are kept by number: more than are ever created while a sampler's scene is kept."""
 
 
 class CompleteCurves:
@@ -78,6 +81,7 @@ class History:
         self.curves = CompleteCurves()
         self.counts: Counter[TrialState] = Counter()
         self._states: dict[int, TrialState] = {}
+        self._proposals: dict[int, Mapping[int, float]] = {}
         self._rows = FIRST_ROWS
         self._outcome: NDArray[np.int8] = np.full(FIRST_ROWS, SILENT, dtype=np.int8)
         self._loss: Floats = np.full((FIRST_ROWS, len(delta.study.directions)), np.nan)
@@ -133,11 +137,30 @@ class History:
                     columns[name][row] = self._translated(space[name], distribution_id, value)
         return columns
 
+    def proposed_since(self, first: int, space: Mapping[str, Distribution]) -> dict[str, Floats]:
+        """The internal values that were sampled for the numbers from `first` on, finished ones included."""
+        proposals = [
+            self._proposals[number] for number in range(first, self.clock.next_number) if number in self._proposals
+        ]
+        columns = {name: np.full(len(proposals), np.nan) for name in space}
+        for row, proposed in enumerate(proposals):
+            for distribution_id, value in proposed.items():
+                name = self.interned[distribution_id].name
+                if name in columns:
+                    columns[name][row] = self._translated(space[name], distribution_id, value)
+        return columns
+
+    def teaching(self) -> int:
+        """How many trials teach the sampler."""
+        return sum(self.counts[state] for state in TEACHES)
+
     def _replace(self, record: TrialRecord) -> None:
         number, state = record.trial.number, record.trial.state
         before = self._states.get(number)
         if before is not None:
             self.counts[before] -= 1
+        elif record.trial.sampled_at_seq is not None:
+            self._remember_proposal(record.trial)
         self.counts[state] += 1
         self._states[number] = state
         if state in UNFINISHED:
@@ -166,6 +189,12 @@ class History:
         for name, (distribution_id, value) in record.params(self.interned).items():
             column = self._columns.setdefault(name, Column(self._rows))
             column.values[number], column.ids[number] = value, distribution_id
+
+    def _remember_proposal(self, trial: Trial) -> None:
+        self._proposals[trial.number] = trial.proposed
+        if len(self._proposals) > KEPT_PROPOSALS:
+            for number in list(self._proposals)[: KEPT_PROPOSALS // 2]:
+                del self._proposals[number]
 
     def _clear_row(self, number: int) -> None:
         """Forgets a lost trial's row before a late result takes its place."""

@@ -1,14 +1,15 @@
 """Where proposals come from: samples drawn ahead of the transaction, and under the lock where that came to nothing.
 
 The proposal of number n depends on the study's seed, n, the history at a seq W, what was running at W, and the numbers
-created after W and below n; on nothing else. W is stored with the trial.
+created after W and below n; on nothing else. W is stored with the trial. It may lag behind by a hundredth of the
+history: a sampler's model of it is then worth keeping, and one trial in a hundred changes it little.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from tpeak_server.domain.trial import Interned, TrialRecord, TrialState
 from tpeak_server.samplers.registry import build
 from tpeak_server.samplers.seam import Sampler, Stream
 from tpeak_server.service.commands import Ask, Suggest
-from tpeak_server.service.history import History
+from tpeak_server.service.history import KEPT_PROPOSALS, History
 from tpeak_server.service.ledger import Ledger
 
 
@@ -34,11 +35,17 @@ class Point:
     version: str
 
 
+LAG = 0.01
+MAX_LAG = 100
+"""How many finished trials, as a share of those seen and at most, a scene may miss before it is set anew."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a sampler sees for one space at one seq."""
+    """What a sampler sees for one space at one seq, when `first` was the next number."""
 
     seq: int
+    first: int
     space: Mapping[str, Distribution]
     view: View
     pending: Mapping[str, Floats]
@@ -67,6 +74,7 @@ class Sampling:
     def __init__(self) -> None:
         self._settings: Mapping[str, object] | None = None
         self._sampler: Sampler | None = None
+        self._scene: Scene | None = None
 
     def plan(self, history: History, asks: Sequence[Ask], suggests: Sequence[Suggest]) -> Plan:
         """Fixes on the event loop what a thread will draw: everything in it is immutable or a copy."""
@@ -78,7 +86,7 @@ class Sampling:
         for ask in reversed(asks):
             count = min(ask.count, left)
             if count > 0:
-                scenes.insert(0, (scene_of(history, space_of(study, history.current(), ask.distributions)), count))
+                scenes.insert(0, (self.scene(history, space_of(study, history.current(), ask.distributions)), count))
                 left -= count
         late = [
             (suggest, known_values(history.unfinished[suggest.number], history.interned, suggest.name))
@@ -103,10 +111,18 @@ class Sampling:
             self._sampler = build(study.sampler)
         return self._sampler
 
+    def scene(self, history: History, space: Mapping[str, Distribution]) -> Scene:
+        """The scene for new points: the last one while it is fresh enough, with what was created since as pending."""
+        scene = self._scene
+        if scene is None or scene.space != space or _outdated(scene, history):
+            self._scene = scene = scene_of(history, space)
+        since = history.proposed_since(scene.first, space)
+        return replace(scene, pending={name: np.append(scene.pending[name], since[name]) for name in space})
+
     def point_under_lock(self, ledger: Ledger, number: int, space: Mapping[str, Distribution]) -> Point:
         """A point for the number, which sees the trials that this batch has created."""
         history = ledger.history
-        scene = scene_of(history, space)
+        scene = self.scene(history, space)
         created = [ledger.record(n) for n in sorted(ledger.changes.created)]
         pending = _with_created(scene, created, ledger.interned)
         sampler = self.sampler(ledger.study)
@@ -168,7 +184,19 @@ def space_of(
 
 def scene_of(history: History, space: Mapping[str, Distribution]) -> Scene:
     """What a sampler sees of the study as of the cache."""
-    return Scene(seq=history.clock.seq, space=space, view=history.view(space), pending=history.pending(space))
+    return Scene(
+        seq=history.clock.seq,
+        first=history.clock.next_number,
+        space=space,
+        view=history.view(space),
+        pending=history.pending(space),
+    )
+
+
+def _outdated(scene: Scene, history: History) -> bool:
+    seen = len(scene.view.numbers)
+    missed, created = history.teaching() - seen, history.clock.next_number - scene.first
+    return missed > min(MAX_LAG, LAG * seen) or created > KEPT_PROPOSALS // 2
 
 
 def known_values(record: TrialRecord, interned: Mapping[int, Interned], wanted: str) -> dict[str, float]:
