@@ -87,7 +87,10 @@ def token_for(url: str, environment: Mapping[str, str] = os.environ) -> str | No
     found = running(data_directory(environment))
     if found is None or found.token_path is None or _place(found.url) != _place(url):
         return None
-    return Path(found.token_path).read_text().strip()
+    try:
+        return Path(found.token_path).read_text().strip()
+    except OSError:
+        return None
 
 
 def running(directory: Path) -> Running | None:
@@ -196,7 +199,10 @@ def _reason_against(directory: Path, environment: Mapping[str, str]) -> str | No
 
 def _token(found: Running, environment: Mapping[str, str]) -> str:
     if found.token_path is not None:
-        return Path(found.token_path).read_text().strip()
+        try:
+            return Path(found.token_path).read_text().strip()
+        except OSError as error:
+            raise InvalidConnection(f"the local server's token cannot be read: {error}; {INSTEAD}") from None
     if token := environment.get("TPEAK_TOKEN"):
         return token
     raise InvalidConnection(

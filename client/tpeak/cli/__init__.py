@@ -1,5 +1,5 @@
 """The `tpeak` command."""
 
-from tpeak.cli.main import main
+from tpeak.cli.command import main
 
 __all__ = ["main"]
