@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -23,6 +24,9 @@ LONGEST_DELAY_S = 10.0
 
 STEADY_S = 60.0
 """A process that lived this long starts again without a history."""
+
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""A sampler's products are small: threads of the linear algebra would only spin beside those that answer."""
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +100,7 @@ class Children:
         place.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tpeak_server.supervisor.serving"],
             stdin=subprocess.PIPE,
+            env={**os.environ, **ONE_THREAD},
             pass_fds=[self.listener.fileno()],
             start_new_session=True,  # Ctrl-C goes to the parent alone, which tells its children
         )
