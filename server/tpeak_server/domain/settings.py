@@ -78,10 +78,11 @@ class Registry(Generic[T]):
         return kind.build(**full)
 
     def _name(self, spec: Mapping[str, object]) -> str:
-        name = spec.get("name")
-        if not isinstance(name, str) or name not in self._kinds:
-            hint = _hinted(name, sorted(self._kinds))
-            raise Invalid(f"there is no {self._family} {hint}", where=self._at("name"))
+        name, known = spec.get("name"), sorted(self._kinds)
+        if name is None:
+            raise Invalid(f"a {self._family} needs a name: {' or '.join(known)}", where=self._at("name"))
+        if not isinstance(name, str) or name not in known:
+            raise Invalid(f"there is no {self._family} {_hinted(name, known)}", where=self._at("name"))
         return name
 
     def _value(self, spec: Mapping[str, object], setting: Count | Number) -> float:

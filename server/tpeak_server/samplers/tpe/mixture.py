@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import MISSING, Layout, Points
 from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
-from tpeak_server.samplers.tpe.normal import Neighbours, NormalFamily, Normals, fit_bandwidths
+from tpeak_server.samplers.tpe.normal import PRIOR_BANDWIDTH, Neighbours, NormalFamily, Normals, fit_bandwidths
 from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT, weights_by_age
 
 
@@ -104,9 +104,9 @@ class Mixture:
 
 def fit_mixture(layout: Layout, points: Points, family: NormalFamily) -> Mixture:
     """The mixture of n finished trials in trial order."""
-    unit = np.concatenate([points.unit, np.full((len(points.unit), 1), np.nan)], axis=1)
-    choice = np.concatenate([points.choice, np.full((len(points.choice), 1), MISSING)], axis=1)
-    bandwidth, neighbours = fit_bandwidths(unit)
+    bandwidth, neighbours = fit_bandwidths(points.unit)
+    unit, bandwidth = _with_column(points.unit, np.nan), _with_column(bandwidth, PRIOR_BANDWIDTH)
+    choice = np.append(points.choice, np.full((len(points.choice), 1), MISSING), axis=1)
     counts = np.count_nonzero(points.choice >= 0, axis=1)[:, np.newaxis] + 1
     kernels = Kernels(
         np.append(weights_by_age(len(points)), PRIOR_WEIGHT),
@@ -115,3 +115,8 @@ def fit_mixture(layout: Layout, points: Points, family: NormalFamily) -> Mixture
         family,
     )
     return Mixture(kernels, neighbours, counts)
+
+
+def _with_column(rows: Floats, value: float) -> Floats:
+    """The rows (d, n) with one more column (d, n + 1), the prior's."""
+    return np.append(rows, np.full((len(rows), 1), value), axis=1)

@@ -11,7 +11,7 @@ there density times cell size is that mass, and the size is the same for every k
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ LOG_SQRT_2_PI = 0.5 * math.log(2.0 * math.pi)
 
 PRIOR_CENTRE = 0.5
 PRIOR_BANDWIDTH = 1.0
+
+OUT_OF_REACH = 8.5
+"""Bandwidths beyond which a normal's tail vanishes next to 1 in double precision."""
 
 SMALL_CELL = 1e-3
 """A tenth of the smallest bandwidth: within such a cell a kernel's density is linear for all purposes."""
@@ -61,7 +64,8 @@ def fit_bandwidths(unit: Floats) -> tuple[Floats, Neighbours]:
     A bandwidth is the larger gap to a sorted neighbour (at the ends the inner gap), within [1 / min(100, n + 2), 1];
     a missing coordinate has the prior's.
     """
-    order = np.argsort(unit, axis=1)
+    # A row with NaN is several times slower to sort.
+    order = np.argsort(np.where(np.isnan(unit), np.inf, unit), axis=1)
     fence = np.full((len(unit), 1), np.nan)
     fenced = np.concatenate([fence, np.take_along_axis(unit, order, axis=1), fence], axis=1)
     neighbours = Neighbours(fenced, np.count_nonzero(~np.isnan(unit), axis=1)[:, np.newaxis])
@@ -86,6 +90,7 @@ class Normals:
     bandwidth: Floats
     log_mass: Floats
     factors: Floats
+    _shapes: dict[int, tuple[NDArray[np.complex128], NDArray[np.intp]]] = field(default_factory=dict, repr=False)
 
     def joined(self, other: Normals) -> Normals:
         """These kernels followed by the other ones."""
@@ -95,6 +100,13 @@ class Normals:
             np.concatenate([self.log_mass, other.log_mass], axis=1),
             np.concatenate([self.factors, other.factors], axis=1),
         )
+
+    def shapes(self, axis: int) -> tuple[NDArray[np.complex128], NDArray[np.intp]]:
+        """The distinct (centre + i bandwidth) on one axis, and which of them each kernel has; found once."""
+        if axis not in self._shapes:
+            pairs = self.centre[axis] + 1j * self.bandwidth[axis]
+            self._shapes[axis] = np.unique(pairs, return_inverse=True)
+        return self._shapes[axis]
 
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> Floats:
         """One coordinate (d, c) from each of the chosen kernels (c,), by inverting the distribution function."""
@@ -115,8 +127,7 @@ class NormalFamily:
     def kernels(self, unit: Floats, bandwidth: Floats) -> Normals:
         """Kernels at these coordinates (d, n); a missing one becomes the prior's."""
         centre = np.where(np.isnan(unit), PRIOR_CENTRE, unit)
-        # Both terms are exact enough without logarithms: the centre lies inside, so the mass is at least 0.34.
-        log_mass = np.log(ndtr((1.0 - centre) / bandwidth) - ndtr(-centre / bandwidth))
+        log_mass = log_unit_mass(centre, bandwidth)
         return Normals(centre, bandwidth, log_mass, self._factors(centre, bandwidth, log_mass))
 
     def log_density(self, normals: Normals, unit: Floats) -> Floats:
@@ -143,11 +154,14 @@ class NormalFamily:
         # Few distinct cells meet few distinct kernels: 24 candidates, and trials that repeat grid points.
         _, first, cell_of = np.unique(cells.centre, return_index=True, return_inverse=True)
         distinct = Cells(centre=cells.centre[first], left=cells.left[first], size=cells.size[first])
-        shapes, kernel_of = np.unique(normals.centre[axis] + 1j * normals.bandwidth[axis], return_inverse=True)
-        masses = log_cell_mass(distinct, shapes.real, shapes.imag)
-        total = np.zeros((len(unit), len(kernel_of)))
-        total[known] = masses[cell_of][:, kernel_of] - normals.log_mass[axis]
-        return total
+        shapes, kernel_of = normals.shapes(axis)
+        masses = log_cell_mass(distinct, shapes.real, shapes.imag).take(kernel_of, axis=1) - normals.log_mass[axis]
+        total: Floats = masses.take(cell_of, axis=0)
+        if known.all():
+            return total
+        everywhere = np.zeros((len(unit), len(kernel_of)))
+        everywhere[known] = total
+        return everywhere
 
 
 def family_of(axes: Axes) -> NormalFamily:
@@ -155,6 +169,16 @@ def family_of(axes: Axes) -> NormalFamily:
     coarse = [axis for axis in range(len(axes)) if axes.largest_cell(axis) >= SMALL_CELL]
     smooth = [axis for axis in range(len(axes)) if axis not in coarse]
     return NormalFamily(axes, np.array(smooth, dtype=np.int64), tuple(coarse))
+
+
+def log_unit_mass(centre: Floats, bandwidth: Floats) -> Floats:
+    """The log masses that untruncated normals with centres in 0 .. 1 have there; elementwise."""
+    log_mass = np.zeros_like(centre)
+    near = np.minimum(centre, 1.0 - centre) < OUT_OF_REACH * bandwidth
+    at, width = centre[near], bandwidth[near]
+    # No tail to be careful about: the centre lies inside, and with a bandwidth of at most 1 so does 0.34 of the mass.
+    log_mass[near] = np.log(ndtr((1.0 - at) / width) - ndtr(-at / width))
+    return log_mass
 
 
 def log_cell_mass(cells: Cells, centre: Floats, bandwidth: Floats) -> Floats:
