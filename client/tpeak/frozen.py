@@ -33,7 +33,7 @@ class FrozenTrial:
     """A trial's state and results, apart from any server. Times are aware and in UTC.
 
     An objective takes it in place of a Trial, to be computed again with the same parameters: `objective(best_trial)`.
-    `fixed` are the values of an enqueued trial that still waits; `cause` says why a trial failed; `attempt` counts the
+    `fixed` are the values that an enqueued trial was given; `cause` says why a trial failed; `attempt` counts the
     workers that lost it; `origin` says where its parameters come from.
     """
 
@@ -188,7 +188,7 @@ def to_wire(trial: FrozenTrial) -> dict[str, Any]:
         raise InvalidValue("a running trial cannot be added; enqueue its parameters instead")
     row: dict[str, Any] = {
         "state": (TrialState.FAILED if trial.state == TrialState.LOST else trial.state).value,
-        "params": plain(trial.params | trial.fixed),
+        "params": plain(trial.params | trial.fixed if trial.state == TrialState.WAITING else trial.params),
         "distributions": specs(trial.distributions),
         "user_attrs": plain(trial.user_attrs),
         "reports": [

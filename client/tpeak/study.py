@@ -189,7 +189,7 @@ class Study:
         self.add_trials([trial])
 
     def add_trials(self, trials: Iterable[FrozenTrial]) -> None:
-        """Add trials computed elsewhere: all of them, or, where one does not fit, none. See `add_trial`."""
+        """Add trials computed elsewhere; where one contradicts itself or the study, none is sent. See `add_trial`."""
         rows = []
         for trial in trials:
             check(trial)

@@ -136,7 +136,7 @@ class Client:
         except httpx.TransportError as failure:
             # Whatever broke on the way there or back: the request may be sent again.
             reason = str(failure) or type(failure).__name__
-            raise ServerUnreachable(f"no answer from {self.url}: {reason}. {HOW_TO_START}") from failure
+            raise ServerUnreachable(f"no answer from {self.url}: {reason}. {HOW_TO_START}") from None
         return _body_of(reply, self.url)
 
     def _http(self) -> httpx.Client:

@@ -34,8 +34,8 @@ __all__ = ["FrozenTrial", "Trial", "TrialState"]
 REPORTS_PER_REQUEST = 1000
 """What one request may carry."""
 
-BACKLOG_DEADLINE_S = 5.0
-"""How long a report is tried, in seconds, where an earlier one is undelivered: training should not stand still."""
+FLUSH_DEADLINE_S = 5.0
+"""How long reports that were held back are tried before the result goes."""
 
 ATTRIBUTE_BYTES = 500_000
 """Room for a trial's attributes: they travel with its result, in a body of at most 1 MiB."""
@@ -140,7 +140,8 @@ class Trial:
             self._note_loss()
             return
         self._unsent.append({"step": step, "values": [number_out(number)]})
-        self._send_reports(BACKLOG_DEADLINE_S if len(self._unsent) > 1 else None)
+        # Behind an undelivered one it gets a single attempt: training should not stand still at every step.
+        self._send_reports(0.0 if len(self._unsent) > 1 else None)
 
     def should_prune(self) -> bool:
         """Whether to give up, by raising TrialPruned: the server's decision on the last report, or a cancellation."""
@@ -203,7 +204,8 @@ class Trial:
                     reply = lease.client.post(lease.path + "/report", body, deadline_s=deadline_s)
                 except Unavailable as failure:
                     # A report is not worth the hours that went into the trial: the objective goes on.
-                    warnings.warn(f"{failure} {len(self._unsent)} report(s) are held back until later.", stacklevel=3)
+                    if len(self._unsent) == 1:
+                        warnings.warn(f"{failure} Reports are held back until it answers.", stacklevel=3)
                     return
                 except Conflict:
                     lease.lost = True
@@ -218,7 +220,7 @@ class Trial:
         while self._unsent and not lease.lost:
             body = self._report_body()
             try:
-                spool.deliver(lease.client, lease.path + "/report", body, deadline_s=BACKLOG_DEADLINE_S)
+                spool.deliver(lease.client, lease.path + "/report", body, deadline_s=FLUSH_DEADLINE_S)
             except Conflict:
                 return  # the result's own tell will meet, and show, the same
             del self._unsent[: len(body["reports"])]

@@ -128,6 +128,13 @@ def test_lost_trials_are_added_as_failed_and_running_ones_not_at_all():
         to_wire(FrozenTrial(number=1, state=TrialState.RUNNING))
 
 
+def test_a_waiting_trial_is_added_with_the_values_it_was_given_and_a_finished_one_with_those_it_used():
+    waiting = FrozenTrial(number=1, state=TrialState.WAITING, fixed={"x": 5})
+    assert to_wire(waiting) == {"state": "waiting", "params": {"x": 5}}
+    failed = FrozenTrial(number=1, state=TrialState.FAILED, fixed={"x": 5})
+    assert to_wire(failed) == {"state": "failed"}
+
+
 def test_states_have_optunas_names_too():
     assert TrialState.FAIL is TrialState.FAILED
     assert TrialState("failed") is TrialState.FAIL
