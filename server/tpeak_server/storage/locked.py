@@ -21,10 +21,9 @@ from tpeak_server.storage.rows import (
     LEASE_COLUMNS,
     REPORT_COLUMNS,
     TRIAL_COLUMNS,
-    floats_text,
+    array_text,
     lease_from_row,
     report_from_row,
-    texts_text,
     trial_from_row,
 )
 
@@ -32,23 +31,23 @@ from tpeak_server.storage.rows import (
 LOCK = """
 SELECT next_number, handed, seq, tpeak_now() FROM study_clocks WHERE study_id = %s FOR NO KEY UPDATE
 """
-TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number = ANY(%s)"
+TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number = ANY(%s::integer[])"
 # What a repeated ask had handed out, which may be finished by now.
 ASKED_TRIALS = f"""
 SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number IN (
-    SELECT number FROM leases WHERE leases.study_id = trials.study_id AND request_id = ANY(%s))
+    SELECT number FROM leases WHERE leases.study_id = trials.study_id AND request_id = ANY(%s::text[]))
 """
-LEASES = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND number = ANY(%s)"
+LEASES = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND number = ANY(%s::integer[])"
 REPORTS = f"""
 SELECT {REPORT_COLUMNS} FROM reports
 WHERE study_id = %s AND (number, step) IN (SELECT * FROM unnest(%s::integer[], %s::bigint[]))
 """
 ENDS = """
 SELECT DISTINCT ON (number, epoch) number, epoch, values, bool_or(prune) OVER (PARTITION BY number, epoch)
-FROM reports WHERE study_id = %s AND number = ANY(%s) ORDER BY number, epoch, step DESC
+FROM reports WHERE study_id = %s AND number = ANY(%s::integer[]) ORDER BY number, epoch, step DESC
 """
-ASKS = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND request_id = ANY(%s) ORDER BY ordinal"
-REQUESTS = "SELECT request_id, hash, reply FROM requests WHERE study_id = %s AND request_id = ANY(%s)"
+ASKS = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND request_id = ANY(%s::text[]) ORDER BY ordinal"
+REQUESTS = "SELECT request_id, hash, reply FROM requests WHERE study_id = %s AND request_id = ANY(%s::text[])"
 
 
 async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
@@ -69,7 +68,7 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
         found = _by_request(map(lease_from_row, await _rows(asks)))
         repeated = None
         if found:
-            repeated = await connection.execute(ASKED_TRIALS, (study_id, list(found)), binary=True)
+            repeated = await connection.execute(ASKED_TRIALS, (study_id, array_text(found)), binary=True)
         return Locked(
             clock=Clock(next_number=locked[0], handed=locked[1], seq=locked[2]),
             now=locked[3],
@@ -86,7 +85,7 @@ async def _maybe(connection: Driver, statement: str, study_id: int, *keys: list[
     """Sends the statement, unless there is nothing to look for."""
     if not keys[0]:
         return None
-    return await connection.execute(statement, (study_id, *keys), binary=True)
+    return await connection.execute(statement, (study_id, *map(array_text, keys)), binary=True)
 
 
 async def _rows(cursor: Cursor | None) -> list[tuple[Any, ...]]:
@@ -221,7 +220,7 @@ async def _save_rows(connection: Driver, study: int, changes: Changes) -> None:
         await connection.execute(SUGGEST, (study, *rows))
     if changes.reports:
         rows = _columns(
-            (r.number, r.epoch, r.step, floats_text(r.values), r.cost, r.seq, r.prune, r.reason)
+            (r.number, r.epoch, r.step, array_text(r.values), r.cost, r.seq, r.prune, r.reason)
             for r in changes.reports.values()
         )
         await connection.execute(REPORT, (study, *rows))
@@ -269,15 +268,14 @@ async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
 
 
 def _new_trial(trial: Trial) -> tuple[Any, ...]:
-    ids = "{" + ",".join(map(str, trial.proposed)) + "}"
     return (
         trial.number,
         str(trial.state),
-        ids,
-        floats_text(trial.proposed.values()),
+        array_text(trial.proposed),
+        array_text(trial.proposed.values()),
         json.dumps(trial.fixed) if trial.fixed else None,
-        floats_text(trial.values),
-        floats_text(trial.constraints),
+        array_text(trial.values),
+        array_text(trial.constraints),
         trial.origin,
         trial.epoch,
         trial.attempt,
@@ -294,8 +292,8 @@ def _changed_trial(trial: Trial) -> tuple[Any, ...]:
     return (
         trial.number,
         str(trial.state),
-        floats_text(trial.values),
-        floats_text(trial.constraints),
+        array_text(trial.values),
+        array_text(trial.constraints),
         trial.epoch,
         trial.attempt,
         trial.told_epoch,
@@ -323,7 +321,7 @@ def _changed_lease(lease: Lease) -> tuple[Any, ...]:
     return (
         lease.number,
         lease.epoch,
-        texts_text(lease.used),
+        array_text(lease.used),
         lease.live,
         ended,
         lease.checkpoint,
@@ -331,6 +329,6 @@ def _changed_lease(lease: Lease) -> tuple[Any, ...]:
     )
 
 
-def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+def _columns(rows: Iterable[Sequence[Any]]) -> list[str | None]:
     """Rows as columns, which is how unnest() takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [array_text(column) for column in zip(*rows, strict=True)]

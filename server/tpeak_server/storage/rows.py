@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -120,22 +119,23 @@ def interned_from_row(row: Sequence[Any]) -> Interned:
     return Interned(id=row[0], name=row[1], distribution=from_spec(json.loads(row[2])), seen_seq=row[3])
 
 
-def floats_text(values: Iterable[float] | None) -> str | None:
-    """Floats as PostgreSQL's array literal, bit for bit: repr() is exact, and keeps -0.0."""
+def array_text(values: Iterable[Any] | None) -> str | None:
+    """A column as PostgreSQL's array literal, floats bit for bit: repr() is exact, and keeps -0.0.
+
+    Sent as text, every parameter of a statement has the same type each time, so that the statement is prepared once.
+    """
     if values is None:
         return None
-    return "{" + ",".join(map(_float_text, values)) + "}"
+    return "{" + ",".join(map(_element, values)) + "}"
 
 
-def texts_text(values: Iterable[str] | None) -> str | None:
-    """Strings as PostgreSQL's array literal."""
-    if values is None:
-        return None
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
-
-
-def _float_text(value: float) -> str:
-    if math.isfinite(value):
-        return repr(value)
-    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return repr(value)
