@@ -362,7 +362,7 @@ def trial(record: TrialRecord, interned: Mapping[int, Interned]) -> TrialReply:
         started_at=_time(one.started_at),
         finished_at=_time(one.finished_at),
     )
-    if one.fixed:
+    if one.fixed and one.epoch == 0:
         body["fixed"] = dict(one.fixed)
     return body
 

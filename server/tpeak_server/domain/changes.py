@@ -90,8 +90,8 @@ class Request:
 class Changes:
     """All that one transaction writes to one study.
 
-    `renewed` are the (number, epoch) whose lease gets a fresh period; `name` is the study's new name, "" to free it,
-    None to leave it.
+    `renewed` are the (number, epoch), all of them in `leases`, whose lease gets a fresh period; `name` is the study's
+    new name, "" to free it, None to leave it.
     """
 
     clock: Clock | None = None

@@ -48,7 +48,7 @@ class Ledger:
         self.handed = locked.clock.handed
         self.interned: dict[int, Interned] = dict(history.interned)
         self.stale = False
-        self._seq = self._first_seq = locked.clock.seq
+        self._seq = locked.clock.seq
         self._ids: dict[tuple[str, str], int] = dict(history.ids)
         self._trials = locked.trials
         self._leases: dict[tuple[int, int], Lease] = dict(locked.leases)
@@ -164,7 +164,8 @@ class Ledger:
         if record.lease is not None and record.lease.epoch == lease.epoch:
             resume = lease if lease.checkpoint is not None else record.resume
             self._records[lease.number] = replace(record, lease=lease, resume=resume)
-        self.changes.leases[key] = lease
+        where = self.changes.issued if key in self.changes.issued else self.changes.leases
+        where[key] = lease
 
     def end_lease(self, lease: Lease, end: LeaseEnd) -> Lease:
         """Ends a live lease."""
@@ -181,8 +182,11 @@ class Ledger:
         return noted
 
     def renew(self, lease: Lease) -> None:
-        """Gives the lease a fresh period."""
-        self.changes.renewed.add((lease.number, lease.epoch))
+        """Gives the lease, as it is now, a fresh period."""
+        key = (lease.number, lease.epoch)
+        if key not in self.changes.issued:
+            self.changes.leases.setdefault(key, lease)
+            self.changes.renewed.add(key)
 
     def suggest(self, suggested: Suggested) -> None:
         """Stores a parameter that came after the ask."""
@@ -227,10 +231,8 @@ class Ledger:
         self.requests[request.request_id] = (request.hash, request.reply)
 
     def close(self) -> None:
-        """Puts the clock's new values among the changes, where anything but leases' periods changed."""
-        clock = Clock(next_number=self.next_number, handed=self.handed, seq=self._seq)
-        if self._seq != self._first_seq:
-            self.changes.clock = clock
+        """Puts the clock's new values among the changes."""
+        self.changes.clock = Clock(next_number=self.next_number, handed=self.handed, seq=self._seq)
 
     def delta(self) -> Delta:
         """What this batch changed, for the cache."""

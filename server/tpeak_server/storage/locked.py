@@ -15,7 +15,7 @@ from psycopg.errors import UniqueViolation
 from tpeak_server.domain.changes import Changes, Clock, CurveEnd, Locked, Wanted
 from tpeak_server.domain.distributions import canonical
 from tpeak_server.domain.errors import StudyExists, StudyNotFound
-from tpeak_server.domain.trial import Lease, Trial
+from tpeak_server.domain.trial import Lease, Report, Trial
 from tpeak_server.storage.database import Cursor, Driver
 from tpeak_server.storage.rows import (
     LEASE_COLUMNS,
@@ -102,66 +102,75 @@ def _by_request(leases: Iterable[Lease]) -> dict[str, list[Lease]]:
 INTERN = "INSERT INTO distributions (study_id, id, name, spec, seen_seq) VALUES (%s, %s, %s, %s, %s) " + (
     "ON CONFLICT (study_id, id) DO UPDATE SET seen_seq = excluded.seen_seq"
 )
-CREATE_TRIALS = """
-INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch, attempt,
-    told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, started_at, finished_at)
-SELECT %s, number, state, ids::smallint[], proposed::float8[], fixed::json, vals::float8[], cons::float8[], origin,
-    epoch, attempt, told_epoch, told_hash, cause, sampled, version, resume,
-    CASE WHEN epoch > 0 OR state <> 'waiting' THEN tpeak_now() END,
-    CASE WHEN state NOT IN ('waiting', 'running') THEN tpeak_now() END
-FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::integer[], %s::integer[], %s::integer[], %s::bytea[], %s::text[], %s::bigint[], %s::text[], %s::integer[])
-    AS t (number, state, ids, proposed, fixed, vals, cons, origin, epoch, attempt, told_epoch, told_hash, cause,
-    sampled, version, resume)
-"""
-UPDATE_TRIALS = """
-UPDATE trials SET state = t.state, values = t.vals::float8[], constraints = t.cons::float8[], epoch = t.epoch,
-    attempt = t.attempt, told_epoch = t.told_epoch, told_hash = t.told_hash, cause = t.cause, resume_epoch = t.resume,
-    started_at = CASE WHEN t.state = 'running' THEN coalesce(started_at, tpeak_now()) ELSE started_at END,
-    finished_at = CASE WHEN t.state IN ('waiting', 'running') THEN NULL ELSE coalesce(finished_at, tpeak_now()) END
-FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::integer[],
-    %s::bytea[], %s::text[], %s::integer[])
-    AS t (number, state, vals, cons, epoch, attempt, told_epoch, told_hash, cause, resume)
-WHERE trials.study_id = %s AND trials.number = t.number
-"""
-ISSUE_LEASES = """
-INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, expires_at)
-SELECT %s, t.*, tpeak_now() + make_interval(secs => %s)
-FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::bytea[],
-    %s::integer[]) AS t
-"""
-UPDATE_LEASES = """
-UPDATE leases SET used = t.used::text[], live = t.live, ended = t.ended, checkpoint = t.checkpoint,
-    checkpoint_step = t.step
-FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::boolean[], %s::text[], %s::text[], %s::bigint[])
-    AS t (number, epoch, used, live, ended, checkpoint, step)
-WHERE leases.study_id = %s AND leases.number = t.number AND leases.epoch = t.epoch
-"""
+# What every batch writes, as one statement: to parse, plan and await each part would cost more than its rows do.
+# No row is named by two of its parts (what a batch both makes and changes comes as made), so their order is no matter.
 # greatest(): a renewal never moves an expiry back, also when lease_seconds was made shorter.
-RENEW = """
-UPDATE leases SET expires_at = greatest(expires_at, tpeak_now() + make_interval(secs => %s))
-FROM unnest(%s::integer[], %s::integer[]) AS t (number, epoch)
-WHERE leases.study_id = %s AND leases.number = t.number AND leases.epoch = t.epoch AND live
+WRITE = """
+WITH new_trials AS (
+    INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch,
+        attempt, told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, started_at, finished_at)
+    SELECT %(study)s, number, state, ids::smallint[], proposed::float8[], fixed::json, vals::float8[], cons::float8[],
+        origin, epoch, attempt, told_epoch, told_hash, cause, sampled, version, resume,
+        CASE WHEN epoch > 0 OR state <> 'waiting' THEN tpeak_now() END,
+        CASE WHEN state NOT IN ('waiting', 'running') THEN tpeak_now() END
+    FROM unnest(%(n0)s::integer[], %(n1)s::text[], %(n2)s::text[], %(n3)s::text[], %(n4)s::text[], %(n5)s::text[],
+        %(n6)s::text[], %(n7)s::text[], %(n8)s::integer[], %(n9)s::integer[], %(n10)s::integer[], %(n11)s::bytea[],
+        %(n12)s::text[], %(n13)s::bigint[], %(n14)s::text[], %(n15)s::integer[])
+        AS t (number, state, ids, proposed, fixed, vals, cons, origin, epoch, attempt, told_epoch, told_hash, cause,
+        sampled, version, resume)
+), old_trials AS (
+    UPDATE trials SET state = t.state, values = t.vals::float8[], constraints = t.cons::float8[], epoch = t.epoch,
+        attempt = t.attempt, told_epoch = t.told_epoch, told_hash = t.told_hash, cause = t.cause,
+        resume_epoch = t.resume,
+        started_at = CASE WHEN t.state = 'running' THEN coalesce(started_at, tpeak_now()) ELSE started_at END,
+        finished_at = CASE WHEN t.state IN ('waiting', 'running') THEN NULL ELSE coalesce(finished_at, tpeak_now()) END
+    FROM unnest(%(t0)s::integer[], %(t1)s::text[], %(t2)s::text[], %(t3)s::text[], %(t4)s::integer[],
+        %(t5)s::integer[], %(t6)s::integer[], %(t7)s::bytea[], %(t8)s::text[], %(t9)s::integer[])
+        AS t (number, state, vals, cons, epoch, attempt, told_epoch, told_hash, cause, resume)
+    WHERE trials.study_id = %(study)s AND trials.number = t.number
+), new_leases AS (
+    INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, used,
+        live, ended, checkpoint, checkpoint_step, expires_at)
+    SELECT %(study)s, number, epoch, token, worker, request_id, ordinal, hash, resume, used::text[], live, ended,
+        checkpoint, step, tpeak_now() + make_interval(secs => %(period)s)
+    FROM unnest(%(i0)s::integer[], %(i1)s::integer[], %(i2)s::text[], %(i3)s::text[], %(i4)s::text[],
+        %(i5)s::smallint[], %(i6)s::bytea[], %(i7)s::integer[], %(i8)s::text[], %(i9)s::boolean[], %(i10)s::text[],
+        %(i11)s::text[], %(i12)s::bigint[])
+        AS t (number, epoch, token, worker, request_id, ordinal, hash, resume, used, live, ended, checkpoint, step)
+), old_leases AS (
+    UPDATE leases SET used = t.used::text[], live = t.live, ended = t.ended, checkpoint = t.checkpoint,
+        checkpoint_step = t.step, expires_at = CASE WHEN t.renew
+            THEN greatest(expires_at, tpeak_now() + make_interval(secs => %(period)s)) ELSE expires_at END
+    FROM unnest(%(l0)s::integer[], %(l1)s::integer[], %(l2)s::text[], %(l3)s::boolean[], %(l4)s::text[],
+        %(l5)s::text[], %(l6)s::bigint[], %(l7)s::boolean[])
+        AS t (number, epoch, used, live, ended, checkpoint, step, renew)
+    WHERE leases.study_id = %(study)s AND leases.number = t.number AND leases.epoch = t.epoch
+), new_reports AS (
+    INSERT INTO reports (study_id, number, epoch, step, values, cost, seq, prune, reason)
+    SELECT %(study)s, number, epoch, step, vals::float8[], cost, seq, prune, reason
+    FROM unnest(%(r0)s::integer[], %(r1)s::integer[], %(r2)s::bigint[], %(r3)s::text[], %(r4)s::float8[],
+        %(r5)s::bigint[], %(r6)s::boolean[], %(r7)s::text[])
+        AS t (number, epoch, step, vals, cost, seq, prune, reason)
+), new_events AS (
+    INSERT INTO events (study_id, seq, kind, number, payload)
+    SELECT %(study)s, seq, kind, number, payload::json
+    FROM unnest(%(e0)s::bigint[], %(e1)s::text[], %(e2)s::integer[], %(e3)s::text[])
+        AS t (seq, kind, number, payload)
+)
+UPDATE study_clocks SET next_number = %(next_number)s, handed = %(handed)s, seq = %(seq)s
+WHERE study_id = %(study)s AND seq <> %(seq)s
 """
+WIDTHS = {"n": 16, "t": 10, "i": 13, "l": 8, "r": 8, "e": 4}
+"""How many columns each part of WRITE takes, by the letter of its parameters."""
+
 SUGGEST = """
 INSERT INTO suggestions (study_id, number, name, distribution_id, value, seq)
 SELECT %s, t.* FROM unnest(%s::integer[], %s::text[], %s::smallint[], %s::float8[], %s::bigint[]) AS t
-"""
-REPORT = """
-INSERT INTO reports (study_id, number, epoch, step, values, cost, seq, prune, reason)
-SELECT %s, number, epoch, step, vals::float8[], cost, seq, prune, reason
-FROM unnest(%s::integer[], %s::integer[], %s::bigint[], %s::text[], %s::float8[], %s::bigint[], %s::boolean[],
-    %s::text[]) AS t (number, epoch, step, vals, cost, seq, prune, reason)
 """
 ATTRS = """
 INSERT INTO trial_attrs (study_id, number, key, value)
 SELECT %s, number, key, value::json FROM unnest(%s::integer[], %s::text[], %s::text[]) AS t (number, key, value)
 ON CONFLICT (study_id, number, key) DO UPDATE SET value = excluded.value
-"""
-EVENTS = """
-INSERT INTO events (study_id, seq, kind, number, payload)
-SELECT %s, seq, kind, number, payload::json
-FROM unnest(%s::bigint[], %s::text[], %s::integer[], %s::text[]) AS t (seq, kind, number, payload)
 """
 LATE = """
 INSERT INTO late_results (study_id, number, hash, code, body) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -175,7 +184,6 @@ UPDATE studies SET name = %s, sampler = %s, pruner = %s, state = %s, max_trials 
 FREE_NAME = "DELETE FROM study_names WHERE study_id = %s"
 TAKE_NAME = "INSERT INTO study_names (name, study_id) VALUES (%s, %s)"
 FIRST_ASK = "UPDATE studies SET first_ask_at = tpeak_now() WHERE id = %s AND first_ask_at IS NULL"
-CLOCK = "UPDATE study_clocks SET next_number = %s, handed = %s, seq = %s WHERE study_id = %s"
 
 
 async def save(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
@@ -190,46 +198,43 @@ async def save(connection: Driver, study: int, lease_seconds: float, changes: Ch
 
 async def _send(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
     async with connection.pipeline():
-        for row in changes.interned.values():
-            await connection.execute(INTERN, (study, row.id, row.name, canonical(row.distribution), row.seen_seq))
-        if changes.created:
-            await connection.execute(CREATE_TRIALS, (study, *_columns(map(_new_trial, changes.created.values()))))
-        if changes.updated:
-            await connection.execute(UPDATE_TRIALS, (*_columns(map(_changed_trial, changes.updated.values())), study))
-        await _save_leases(connection, study, lease_seconds, changes)
-        await _save_rows(connection, study, changes)
+        await _save_rare(connection, study, changes)
         await _save_study(connection, study, changes)
+        await connection.execute(WRITE, _written(study, lease_seconds, changes))
         # A statement that fails aborts the rest of the pipeline, this one too.
         await connection.execute("COMMIT")
 
 
-async def _save_leases(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
-    if changes.issued:
-        issued = _columns(map(_new_lease, changes.issued.values()))
-        await connection.execute(ISSUE_LEASES, (study, lease_seconds, *issued))
-    if changes.leases:
-        changed = _columns(map(_changed_lease, changes.leases.values()))
-        await connection.execute(UPDATE_LEASES, (*changed, study))
-    if changes.renewed:
-        await connection.execute(RENEW, (lease_seconds, *_columns(sorted(changes.renewed)), study))
+def _written(study: int, lease_seconds: float, changes: Changes) -> dict[str, Any]:
+    """The parameters of WRITE."""
+    assert changes.clock is not None, "a ledger that was not closed"
+    rows: dict[str, Iterable[Sequence[Any]]] = {
+        "n": map(_new_trial, changes.created.values()),
+        "t": map(_changed_trial, changes.updated.values()),
+        "i": map(_new_lease, changes.issued.values()),
+        "l": (_changed_lease(lease, key in changes.renewed) for key, lease in changes.leases.items()),
+        "r": map(_new_report, changes.reports.values()),
+        "e": ((e.seq, e.kind, e.number, e.payload and json.dumps(e.payload)) for e in changes.events),
+    }
+    columns = {
+        f"{letter}{place}": column
+        for letter, width in WIDTHS.items()
+        for place, column in enumerate(_columns(rows[letter]) or ["{}"] * width)
+    }
+    clock = changes.clock
+    numbers = {"next_number": clock.next_number, "handed": clock.handed, "seq": clock.seq}
+    return {"study": study, "period": lease_seconds, **numbers, **columns}
 
 
-async def _save_rows(connection: Driver, study: int, changes: Changes) -> None:
+async def _save_rare(connection: Driver, study: int, changes: Changes) -> None:
+    for row in changes.interned.values():
+        await connection.execute(INTERN, (study, row.id, row.name, canonical(row.distribution), row.seen_seq))
     if changes.suggested:
         rows = _columns((s.number, s.name, s.distribution_id, s.value, s.seq) for s in changes.suggested)
         await connection.execute(SUGGEST, (study, *rows))
-    if changes.reports:
-        rows = _columns(
-            (r.number, r.epoch, r.step, array_text(r.values), r.cost, r.seq, r.prune, r.reason)
-            for r in changes.reports.values()
-        )
-        await connection.execute(REPORT, (study, *rows))
     if changes.attrs:
         rows = _columns((number, key, json.dumps(value)) for (number, key), value in changes.attrs.items())
         await connection.execute(ATTRS, (study, *rows))
-    if changes.events:
-        rows = _columns((e.seq, e.kind, e.number, e.payload and json.dumps(e.payload)) for e in changes.events)
-        await connection.execute(EVENTS, (study, *rows))
     for late in changes.late:
         await connection.execute(LATE, (study, late.number, late.hash, late.code, json.dumps(late.body)))
     for request in changes.requests:
@@ -262,9 +267,6 @@ async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
         await connection.execute(FREE_NAME, (study,))
     if changes.name:
         await connection.execute(TAKE_NAME, (changes.name, study))
-    if changes.clock is not None:
-        clock = changes.clock
-        await connection.execute(CLOCK, (clock.next_number, clock.handed, clock.seq, study))
 
 
 def _new_trial(trial: Trial) -> tuple[Any, ...]:
@@ -313,19 +315,29 @@ def _new_lease(lease: Lease) -> tuple[Any, ...]:
         lease.ordinal,
         lease.request_hash,
         lease.resume_epoch,
+        *_lease_state(lease),
     )
 
 
-def _changed_lease(lease: Lease) -> tuple[Any, ...]:
+def _changed_lease(lease: Lease, renewed: bool) -> tuple[Any, ...]:
+    return (lease.number, lease.epoch, *_lease_state(lease), renewed)
+
+
+def _lease_state(lease: Lease) -> tuple[Any, ...]:
     ended = lease.ended and str(lease.ended)
+    return (array_text(lease.used), lease.live, ended, lease.checkpoint, lease.checkpoint_step)
+
+
+def _new_report(report: Report) -> tuple[Any, ...]:
     return (
-        lease.number,
-        lease.epoch,
-        array_text(lease.used),
-        lease.live,
-        ended,
-        lease.checkpoint,
-        lease.checkpoint_step,
+        report.number,
+        report.epoch,
+        report.step,
+        array_text(report.values),
+        report.cost,
+        report.seq,
+        report.prune,
+        report.reason,
     )
 
 
