@@ -14,7 +14,8 @@ from tpeak_server.supervisor.refusals import AlreadyRunning, Interrupted, Refuse
 FAILED = 1
 USAGE = 2
 RUNS_ALREADY = 3
-"""Exit codes; the client, which starts servers, knows the last one."""
+INTERRUPTED = 130
+"""Exit codes; the client, which starts servers, knows RUNS_ALREADY."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, RUNS_ALREADY)
     except Refused as error:
         return _complain(error, FAILED)
-    except Interrupted:
-        return 0
+    except (Interrupted, KeyboardInterrupt):
+        return INTERRUPTED
 
 
 def _run(command: str, settings: config.Settings) -> int:

@@ -69,7 +69,7 @@ def read(arguments: Mapping[str, str | None], environment: Mapping[str, str]) ->
         port=given.integer("port", "TPEAK_PORT", least=0, most=65535, default=DEFAULT_PORT),
         token=token,
         token_file=token_file,
-        processes=given.integer("processes", "TPEAK_PROCESSES", least=1, most=64, default=1),
+        processes=given.integer("processes", "TPEAK_PROCESSES", least=1, most=32, default=1),
         idle_timeout_s=_positive_seconds(given.text("idle_timeout")),
         connect_file=given.path("connect_file"),
     )

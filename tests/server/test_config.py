@@ -33,7 +33,7 @@ def test_a_port_that_is_none_is_named_with_where_it_came_from(port):
 
 
 def test_a_wrong_variable_is_named_as_the_variable():
-    with pytest.raises(SettingsError, match=r"^TPEAK_PROCESSES must be a whole number from 1 to 64, got '0'"):
+    with pytest.raises(SettingsError, match=r"^TPEAK_PROCESSES must be a whole number from 1 to 32, got '0'"):
         config.read({}, {"TPEAK_PROCESSES": "0"})
 
 

@@ -9,8 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
-from types import TracebackType
+from dataclasses import dataclass
 
 from tpeak_server.supervisor.idle import LEFT_IDLE
 from tpeak_server.supervisor.refusals import Refused
@@ -42,30 +41,32 @@ class Child:
     retired: bool = False
 
 
-@dataclass(slots=True)
 class Children:
-    """All server processes on one socket. Leaving its `with` block ends them."""
+    """All server processes on one socket. They are spawned before they can serve: loading their code takes a while."""
 
-    listener: socket.socket
-    database_url: str = field(repr=False)
-    token: str = field(repr=False)
-    count: int = 1
-    idle_timeout_s: float | None = None
-    _places: list[Child] = field(default_factory=list)
+    def __init__(self, listener: socket.socket, *, count: int, idle_timeout_s: float | None) -> None:
+        self.listener = listener
+        self._idle_timeout_s = idle_timeout_s
+        self._order: bytes | None = None
+        self._places = [Child() for _ in range(count)]
 
-    def __enter__(self) -> Children:
-        self._places = [Child() for _ in range(self.count)]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def start(self) -> None:
-        """Starts all of them."""
+    def spawn(self) -> None:
+        """Lets all of them load their code, and wait."""
         for place in self._places:
             self._spawn(place)
+
+    def start(self, *, database_url: str, token: str) -> None:
+        """Tells them to serve. What they need goes through a pipe: a command line is everybody's to read."""
+        order = {
+            "database_url": database_url,
+            "token": token,
+            "idle_timeout_s": self._idle_timeout_s,
+            "listener": self.listener.fileno(),
+        }
+        self._order = json.dumps(order).encode() + b"\n"
+        for place in self._places:
+            if place.process is not None:
+                _tell(place.process, self._order)
 
     def check_started(self) -> None:
         """Raises Refused where one has ended: before the first answer that is no accident."""
@@ -105,20 +106,11 @@ class Children:
             start_new_session=True,  # Ctrl-C goes to the parent alone, which tells its children
         )
         place.started = time.monotonic()
-        order = {
-            "database_url": self.database_url,
-            "token": self.token,
-            "idle_timeout_s": self.idle_timeout_s,
-            "listener": self.listener.fileno(),
-        }
-        assert place.process.stdin is not None
-        try:
-            place.process.stdin.write(json.dumps(order).encode() + b"\n")
-            place.process.stdin.flush()
-        except BrokenPipeError:
-            logger.warning("a server process ended before it was told what to do")
+        if self._order is not None:
+            _tell(place.process, self._order)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Ends them; done twice it does no harm."""
         alive = [place.process for place in self._places if place.process is not None]
         for process in alive:
             process.terminate()
@@ -131,6 +123,15 @@ class Children:
                 process.kill()
                 process.wait()
             _close_stdin(process)
+
+
+def _tell(process: subprocess.Popen[bytes], order: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(order)
+        process.stdin.flush()
+    except BrokenPipeError:
+        logger.warning("a server process ended before it was told what to do")
 
 
 def _close_stdin(process: subprocess.Popen[bytes]) -> None:

@@ -21,11 +21,13 @@ from tpeak_server.supervisor.files import read_record, write_atomically
 from tpeak_server.supervisor.mounts import network_type
 from tpeak_server.supervisor.refusals import AlreadyRunning, Refused
 
-LOCK_PATIENCE_S = 1.0
+LOCK_PATIENCE_S = 0.3
 """A client that looks whether the lock is taken holds it itself for a moment."""
 
 MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
-OWN_NAMES = frozenset({"lock", "host", "token", "server.json", "server.log", "server.log.1", "postgres.log"})
+OWN_NAMES = frozenset(
+    {"lock", "host", "token", "server.json", "server.log", "server.log.1", "postgres.log", "postgres.log.1"}
+)
 
 
 @dataclass(frozen=True, slots=True)

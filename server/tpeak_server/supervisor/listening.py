@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tpeak_server.supervisor.refusals import Refused
 
-REBIND_S = 3.0
+REBIND_S = 2.0
 """After their parent was killed, its children need a moment to notice and let go of the port."""
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104

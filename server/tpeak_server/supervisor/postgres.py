@@ -31,6 +31,12 @@ START_S = 10.0
 RECOVERY_S = 300.0
 """How long a postmaster that lives may replay its log before it takes connections."""
 
+MAX_CONNECTIONS = 300
+"""Room for the pools of as many server processes as can be asked for."""
+
+LARGE_LOG = 10 << 20
+"""Bytes of log that are kept as they are at a start; more is put aside, and replaces what was."""
+
 STOP_S = 20.0
 QUIT_S = 5.0
 
@@ -78,16 +84,17 @@ class Postgres:
 
     def stop(self) -> bool:
         """Stops it, whoever started it; says whether there was one to stop."""
-        pid = self.postmaster()
-        if pid is not None:
-            folder = self._socket_folder()
+        folder = self._socket_folder()
+        own = self._child.pid if self._child and self._child.poll() is None else None
+        found = {pid for pid in (self.postmaster(), own) if pid is not None}
+        for pid in found:
             fast, immediate = signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGTERM)
             if not self._ends(pid, fast, STOP_S):
                 self._ends(pid, immediate, QUIT_S)
-            remove(folder, self.pgdata)
         if self._child is not None:
             self._child.wait()
-        return pid is not None
+        remove(folder, self.pgdata)
+        return bool(found)
 
     def _ends(self, pid: int, number: int, patience_s: float) -> bool:
         with suppress(ProcessLookupError):
@@ -100,7 +107,7 @@ class Postgres:
     def _lives(self, pid: int) -> bool:
         """Whether the process is this cluster's postmaster: after a boot, or just later, the id may be another's."""
         command = " ".join(command_of(pid)) if pid > 0 else ""
-        return "postgres" in command and str(self.pgdata) in command
+        return "postgres" in command and f" -D {self.pgdata} " in command + " "
 
     def _pid_file(self) -> list[str]:
         """The lines of postmaster.pid: process, cluster, start, port, folder of the socket, and more."""
@@ -170,9 +177,13 @@ class Postgres:
             "port": str(PORT),
             "unix_socket_directories": str(folder),
             "unix_socket_permissions": "0700",
+            "max_connections": str(MAX_CONNECTIONS),
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with self._directory.postgres_log.open("ab") as log:
+        log_file = self._directory.postgres_log
+        if log_file.exists() and log_file.stat().st_size > LARGE_LOG:
+            log_file.replace(log_file.with_suffix(".log.1"))
+        with log_file.open("ab") as log:
             self._child = subprocess.Popen(
                 [binaries / "postgres", "-D", self.pgdata, *settings], **self._surroundings(log), start_new_session=True
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -34,6 +36,8 @@ Pause = Callable[[float], None]
 
 def serve(settings: Settings, say: Say) -> int:
     """Serves until a signal, or the idle timeout, ends it; the exit code. Raises Refused where it cannot."""
+    if sys.platform == "win32":
+        raise Refused("the server runs on Linux and macOS; on Windows use it in WSL or a container")
     with Interruption() as interruption:
         try:
             _serve(settings, say, interruption.pause)
@@ -44,37 +48,32 @@ def serve(settings: Settings, say: Say) -> int:
 
 def _serve(settings: Settings, say: Say, pause: Pause) -> None:
     directory = DataDirectory(settings.data_dir)
+    account = Account() if settings.database_url else postgres_account()
     with ExitStack() as stack:
-        account = Account() if settings.database_url else postgres_account()
         if settings.database_url is None:
             stack.enter_context(directory.locked(account))
         token = token_for(settings, directory.token_file)
         listener = stack.enter_context(bind(settings.host, settings.port, pause))
+        children = Children(listener, count=settings.processes, idle_timeout_s=settings.idle_timeout_s)
+        stack.callback(children.end)
+        children.spawn()
         postgres = None
         if settings.database_url is None:
             postgres = stack.enter_context(embedded(directory, account, pause))
             migrate_database(postgres.url)
-        children = stack.enter_context(
-            Children(
-                listener=listener,
-                database_url=settings.database_url or (postgres.url if postgres else ""),
-                token=token.text,
-                count=settings.processes,
-                idle_timeout_s=settings.idle_timeout_s,
-            )
-        )
-        _start(children, pause)
+        stack.callback(children.end)  # before PostgreSQL, which they use
+        children.start(database_url=postgres.url if postgres else settings.database_url or "", token=token.text)
+        _wait_until_ready(children, pause)
         if settings.connect_file:
             content: dict[str, object] = {"url": public_url(listener), "token": token.text}
             stack.enter_context(published(settings.connect_file, content))
         if postgres is not None:
             stack.enter_context(published(directory.server_file, _record(own_url(listener), token)))
-        say(_greeting(settings, own_url(listener), token, postgres))
+        say(_greeting(settings, listener, token, postgres))
         _tend(children, postgres, pause)
 
 
-def _start(children: Children, pause: Pause) -> None:
-    children.start()
+def _wait_until_ready(children: Children, pause: Pause) -> None:
     deadline = time.monotonic() + READY_S
     while not is_healthy(children.listener):
         children.check_started()
@@ -100,17 +99,19 @@ def _record(url: str, token: Token) -> dict[str, object]:
     return record_content(ServerRecord(url=url, pid=os.getpid(), token_path=path, version=__version__))
 
 
-def _greeting(settings: Settings, url: str, token: Token, postgres: Postgres | None) -> str:
+def _greeting(settings: Settings, listener: socket.socket, token: Token, postgres: Postgres | None) -> str:
     if postgres is not None:
         database, stop = f"PostgreSQL {MAJOR} in {postgres.pgdata}", "Ctrl-C here, or `tpeak down`"
     else:
         database, stop = masked(settings.database_url or ""), f"Ctrl-C here, or `kill {os.getpid()}`"
     lines = {
-        "url": url,
+        "url": own_url(listener),
         "token": f"in {token.file}" if token.file else "from TPEAK_TOKEN",
         "database": database,
         "stop": stop,
     }
+    if public_url(listener) != own_url(listener):
+        lines["from afar"] = public_url(listener)
     if settings.connect_file:
         lines["workers"] = f"TPEAK_CONNECT_FILE={settings.connect_file}"
     return f"tpeak {__version__} is ready\n\n" + "".join(f"  {name:<10}{text}\n" for name, text in lines.items())

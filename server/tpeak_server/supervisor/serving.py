@@ -30,7 +30,10 @@ def main() -> int:
     """Serves until told to stop."""
     # Unbuffered: Python aborts at its end where a thread still waits in a buffered stdin.
     parent = FileIO(sys.stdin.fileno(), closefd=False)
-    order = json.loads(parent.readline())
+    line = parent.readline()
+    if not line:
+        return 0  # the parent has given up before there was anything to serve
+    order = json.loads(line)
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s", stream=sys.stderr
     )

@@ -144,7 +144,7 @@ def test_after_everything_was_killed_at_once_the_next_start_works(serve, data_di
 
 
 def test_an_idle_server_leaves_and_health_checks_do_not_keep_it(serve, data_dir, eventually):
-    server = serve("--data-dir", data_dir, "--idle-timeout", "1.5", "--processes", "2")
+    server = serve("--data-dir", data_dir, "--idle-timeout", "0.8", "--processes", "2")
     eventually(lambda: status(server.url) != 200)
     assert server.ended() == 0
     assert postmaster(data_dir) is None
