@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tpeak_server.domain.distributions import Space
+from tpeak_server.domain.distributions import Distribution, IntDistribution, Space
 from tpeak_server.domain.observations import Floats, Outcome, View
 from tpeak_server.samplers.layout import layout_of
 from tpeak_server.samplers.seam import Stream
@@ -14,6 +14,19 @@ def stream_of() -> Callable[[int], Stream]:
         return lambda purpose: np.random.default_rng([number, len(purpose)])
 
     return stream_of
+
+
+@pytest.fixture(scope="session")
+def allows() -> Callable[[Distribution, float], bool]:
+    """Whether a value is in the range and on the grid; for an int in exact arithmetic, whatever its size."""
+
+    def allows(distribution: Distribution, value: float) -> bool:
+        if isinstance(distribution, IntDistribution):
+            in_range = distribution.low <= value <= distribution.high
+            return in_range and value == int(value) and (int(value) - distribution.low) % distribution.step == 0
+        return distribution.contains(value)
+
+    return allows
 
 
 @pytest.fixture(scope="session")

@@ -24,12 +24,17 @@ class Model:
     good: Mixture
     bad: Mixture
 
-    def liars(self, columns: Mapping[str, Floats]) -> Kernels:
-        """The kernels of pending trials, from internal values (m,) by name."""
+    def liars(self, columns: Mapping[str, Floats]) -> Kernels | None:
+        """The kernels of pending trials, from internal values (m,) by name; None if there are none."""
         count = len(next(iter(columns.values()))) if columns else 0
-        return self.bad.beside(self.layout.points(columns, count))
+        return self.bad.beside(self.layout.points(columns, count)) if count else None
 
-    def best(self, uniforms: Floats, given: Points, liars: Kernels) -> dict[str, float]:
+    def one_more(self, liars: Kernels | None, values: Mapping[str, float]) -> Kernels:
+        """The kernels of pending trials and of one that came after them."""
+        liar = self.bad.beside(self.layout.point(values))
+        return liars.joined(liar) if liars else liar
+
+    def best(self, uniforms: Floats, given: Points, liars: Kernels | None) -> dict[str, float]:
         """The internal values of the best of the candidates that `uniforms` (1 + d + e, c) stand for."""
         candidates = self.good.kernels.sample(uniforms, given)
         scores = self.good.log_density(candidates) - self.bad.log_density(candidates, liars)

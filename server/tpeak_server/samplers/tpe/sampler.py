@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.samplers.random import draw_uniform
@@ -51,5 +49,5 @@ class TPESampler:
             drawn = {name: value for name, value in values.items() if name not in given}
             suggestions.append(Suggestion(values=drawn, origin="tpe"))
             if index + 1 < len(streams):
-                liars = liars.joined(model.liars({name: np.array([value]) for name, value in values.items()}))
+                liars = model.one_more(liars, values)
         return suggestions

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 SPACE: Space = {
     "x": FloatDistribution(low=-1, high=3),
     "rate": FloatDistribution(low=1e-6, high=1, log=True),
-    "units": IntDistribution(low=2, high=64, log=True),
+    "units": IntDistribution(low=2, high=50, log=True),
     "layers": IntDistribution(low=1, high=9, step=2),
     "dropout": FloatDistribution(low=0, high=0.9, step=0.1),
     "solver": CategoricalDistribution(choices=("adam", "sgd", "lion", None)),
