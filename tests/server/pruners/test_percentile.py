@@ -6,6 +6,7 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tpeak_server.domain.observations import KEEP, Curve, Decision
 from tpeak_server.pruners import MedianPruner, NopPruner, PercentilePruner, Pruner
 

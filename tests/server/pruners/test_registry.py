@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from tpeak_server.domain.errors import Invalid
 from tpeak_server.pruners import MedianPruner, NopPruner, PercentilePruner, build, resolve
 

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from tpeak_server.domain.distributions import Distribution, IntDistribution, Space
 from tpeak_server.domain.observations import Floats, Outcome, View
 from tpeak_server.samplers.layout import layout_of

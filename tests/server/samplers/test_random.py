@@ -3,6 +3,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
+
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
 from tpeak_server.domain.observations import View
 from tpeak_server.samplers import RandomSampler

@@ -1,4 +1,5 @@
 import pytest
+
 from tpeak_server.domain.errors import Invalid
 from tpeak_server.samplers import RandomSampler, TPESampler, build, resolve
 

@@ -152,11 +152,13 @@ class NormalFamily:
         factors = np.empty((3, *centre.shape))
         square, linear, constant = factors
         np.divide(-0.5, bandwidth * bandwidth, out=square)
-        gain = self.cells * self.cells * square / 12.0
-        square *= 1.0 + 2.0 * gain
+        constant[:] = 0.0
+        if self.cells.any():
+            gain = self.cells * self.cells * square / 12.0
+            square *= 1.0 + 2.0 * gain
+            constant += gain + np.log(np.where(self.cells > 0, self.cells, 1.0))
         np.multiply(-2.0 * square, centre, out=linear)
-        np.multiply(centre * centre, square, out=constant)
-        constant += gain + np.log(np.where(self.cells > 0, self.cells, 1.0))
+        constant += centre * centre * square
         constant -= np.log(bandwidth)
         constant -= log_mass
         constant -= LOG_SQRT_2_PI
@@ -201,15 +203,25 @@ def log_unit_mass(centre: Floats, bandwidth: Floats) -> Floats:
 
 def log_cell_mass(cells: Cells, centre: Floats, bandwidth: Floats) -> Floats:
     """The log masses (cells, kernels) that untruncated normals have in the cells."""
-    size = cells.size[:, np.newaxis]
-    middle = (cells.left + 0.5 * cells.size)[:, np.newaxis]
-    square = ((middle - centre) / bandwidth) ** 2
-    h = size / bandwidth
-    masses = np.log(h) - 0.5 * square - LOG_SQRT_2_PI + h * h * (square - 1.0) / 24.0
-    large = cells.size >= SMALL_CELL
-    left = (cells.left[large, np.newaxis] - centre) / bandwidth
-    masses[large] = log_interval_mass(left, left + size[large] / bandwidth)
+    masses = np.empty((len(cells.size), len(centre)))
+    small = cells.size < SMALL_CELL
+    masses[small] = _log_small_cell_mass(cells.left[small], cells.size[small], centre, bandwidth)
+    left = (cells.left[~small, np.newaxis] - centre) / bandwidth
+    masses[~small] = log_interval_mass(left, left + cells.size[~small, np.newaxis] / bandwidth)
     return masses
+
+
+def _log_small_cell_mass(left: Floats, size: Floats, centre: Floats, bandwidth: Floats) -> Floats:
+    """The same for small cells by their middle's density; in place, for these arrays are large."""
+    mass: Floats = np.subtract.outer(left + 0.5 * size, centre)
+    mass /= bandwidth
+    mass *= mass
+    gain = np.multiply.outer(size * size, 1.0 / (24.0 * bandwidth * bandwidth))
+    mass *= gain - 0.5
+    mass -= gain
+    mass += np.log(size)[:, np.newaxis]
+    mass -= np.log(bandwidth) + LOG_SQRT_2_PI
+    return mass
 
 
 def log_interval_mass(left: Floats, right: Floats) -> Floats:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tpeak_server.domain.distributions import FloatDistribution, IntDistribution
 from tpeak_server.samplers.axes import Numeric, axes_of
 from tpeak_server.samplers.tpe.categorical import categoricals

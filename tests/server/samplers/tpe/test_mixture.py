@@ -6,6 +6,7 @@ import optuna
 import pytest
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
 from optuna.samplers._tpe.sampler import default_weights
+
 from tpeak_server.domain.distributions import (
     CategoricalDistribution,
     FloatDistribution,

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from tpeak_server.domain.observations import Outcome, View
 from tpeak_server.samplers.tpe.split import finished, ranking, split
 from tpeak_server.samplers.tpe.weights import weights_by_age
