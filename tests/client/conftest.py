@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tpeak.connection import Connection
 from tpeak.heartbeat import Heartbeat
 from tpeak.spool import Spool

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+
 import tpeak
 from tpeak.errors import InvalidValue, StudyExists, StudyNotFound
 

@@ -4,6 +4,7 @@ import sys
 import types
 
 import pytest
+
 from tpeak import connection as module
 from tpeak.connection import Connection, connect, locate
 from tpeak.errors import InsecureConnection, InvalidConnection

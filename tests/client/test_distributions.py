@@ -3,6 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from tpeak.distributions import (
     CategoricalDistribution,
     FloatDistribution,

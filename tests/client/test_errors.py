@@ -2,6 +2,7 @@ import pickle
 import re
 
 import pytest
+
 import tpeak
 from tpeak import errors
 from tpeak.errors import TpeakError

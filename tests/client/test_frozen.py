@@ -2,6 +2,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from tpeak import FrozenTrial, TrialState, create_trial
 from tpeak.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from tpeak.frozen import from_wire, to_wire

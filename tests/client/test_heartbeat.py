@@ -4,6 +4,7 @@ import threading
 
 import httpx
 import pytest
+
 from tpeak.heartbeat import Heartbeat, Lease
 
 BEAT = "/studies/s1/trials/0/heartbeat"

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tpeak import local, places
 from tpeak.errors import InvalidConnection, ServerUnreachable
 

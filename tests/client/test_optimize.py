@@ -5,6 +5,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import httpx
 import pytest
+
 from tpeak import TrialPruned, TrialState
 from tpeak import connection as connection_module
 from tpeak.errors import InvalidValue

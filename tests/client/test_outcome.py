@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+
 from tpeak.errors import InvalidValue
 from tpeak.outcome import describe, judge
 from tpeak.states import TrialState

@@ -4,6 +4,7 @@ import sys
 
 import optuna
 import pytest
+
 import tpeak
 
 UNSUPPORTED = {

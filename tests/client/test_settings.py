@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+
 from tpeak.pruners import MedianPruner, NopPruner, PercentilePruner
 from tpeak.samplers import RandomSampler, TPESampler
 

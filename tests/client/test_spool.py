@@ -3,6 +3,7 @@ import stat
 
 import httpx
 import pytest
+
 from tpeak.errors import InvalidValue, ServerUnreachable, Unauthorized
 from tpeak.spool import Spool
 

@@ -2,6 +2,7 @@ import pickle
 
 import httpx
 import pytest
+
 from tpeak import FrozenTrial, TrialState, create_trial
 from tpeak.distributions import FloatDistribution
 from tpeak.errors import (

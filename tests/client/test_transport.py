@@ -2,6 +2,7 @@ import os
 
 import httpx
 import pytest
+
 from tpeak.errors import (
     Conflict,
     DatabaseUnavailable,

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
+
 from tpeak.distributions import FloatDistribution
 from tpeak.errors import AlreadyFinished, InvalidDistribution, InvalidValue, LeaseLost, ServerUnreachable
 

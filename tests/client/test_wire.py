@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+
 from tpeak.errors import InvalidValue
 from tpeak.wire import encode, number_in, number_out, plain
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+
 from tpeak import local, places
 from tpeak_server import __main__ as server
 from tpeak_server import config

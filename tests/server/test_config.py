@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tpeak_server import config
 from tpeak_server.config import SettingsError
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tpeak._version import __version__
 from tpeak.cli import command
 

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+
 from tpeak_server.domain import tokens
 
 WELL_FORMED = "tpk_admin_0123456789ABCDEFGHIJabcdefghij_3TMQVJ"

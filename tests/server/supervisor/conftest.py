@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tpeak_server.config import Settings
 from tpeak_server.supervisor.account import postgres_account
 from tpeak_server.supervisor.directory import DataDirectory

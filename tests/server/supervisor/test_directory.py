@@ -5,6 +5,7 @@ import socket
 import threading
 
 import pytest
+
 from tpeak_server.supervisor import directory as rules
 from tpeak_server.supervisor import mounts
 from tpeak_server.supervisor.account import Account

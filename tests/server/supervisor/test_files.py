@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+
 from tpeak_server.config import Settings
 from tpeak_server.domain import tokens
 from tpeak_server.supervisor.files import (

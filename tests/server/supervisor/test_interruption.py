@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+
 from tpeak_server.supervisor.interruption import Interruption
 from tpeak_server.supervisor.refusals import Interrupted
 

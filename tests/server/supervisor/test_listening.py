@@ -4,6 +4,7 @@ import socket
 import time
 
 import pytest
+
 from tpeak_server.supervisor import listening
 from tpeak_server.supervisor.refusals import Refused
 

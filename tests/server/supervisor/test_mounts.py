@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tpeak_server.supervisor import mounts
 
 MOUNTINFO = r"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw

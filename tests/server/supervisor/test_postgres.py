@@ -9,6 +9,7 @@ import time
 
 import psycopg
 import pytest
+
 from tpeak_server.supervisor.account import postgres_account
 from tpeak_server.supervisor.directory import DataDirectory
 from tpeak_server.supervisor.postgres import Postgres, embedded

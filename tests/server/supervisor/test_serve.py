@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from tpeak_server.supervisor.account import postgres_account
 from tpeak_server.supervisor.directory import DataDirectory
 from tpeak_server.supervisor.postgres import Postgres
