@@ -22,7 +22,7 @@ A coordinate that a *kernel* lacks has the prior's density there: the trial says
 conditional, new, or told with a value that the current range does not hold. A coordinate that a *point* lacks is
 integrated out. So one mixture serves conditional spaces, and gives the density of the fixed parameters alone.
 
-Read `sampler` first, then `split`, `mixture`, and the two kinds of kernel in `normal` and `categorical`.
+Read `sampler` first, then `model`, `split`, `mixture`, and the two kinds of kernel in `normal` and `categorical`.
 """
 
 from tpeak_server.samplers.tpe.sampler import TPESampler

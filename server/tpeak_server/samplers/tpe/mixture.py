@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import MISSING, Layout, Points
+from tpeak_server.samplers.tpe.bandwidth import PRIOR_BANDWIDTH, Neighbours, fit_bandwidths
 from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
-from tpeak_server.samplers.tpe.normal import PRIOR_BANDWIDTH, Neighbours, NormalFamily, Normals, fit_bandwidths
+from tpeak_server.samplers.tpe.normal import NormalFamily, Normals
 from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT, weights_by_age
 
 
@@ -43,10 +44,8 @@ class Kernels:
         return numeric
 
     def log_sum(self, points: Points) -> Floats:
-        """The log of the weighted sum at every point (c,); -inf without kernels."""
+        """The log of the weighted sum at every point (c,)."""
         each = self.log_each(points)
-        if not each.shape[1]:
-            return np.full(len(points), -np.inf)
         largest = each.max(axis=1)
         each -= largest[:, np.newaxis]
         log_sum: Floats = largest + np.log(np.exp(each, out=each).sum(axis=1))

@@ -21,11 +21,9 @@ from scipy.special import log_ndtr, ndtr, ndtri
 
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.axes import Axes, Cells
+from tpeak_server.samplers.tpe.bandwidth import PRIOR_CENTRE
 
 LOG_SQRT_2_PI = 0.5 * math.log(2.0 * math.pi)
-
-PRIOR_CENTRE = 0.5
-PRIOR_BANDWIDTH = 1.0
 
 OUT_OF_REACH = 8.5
 """Bandwidths beyond which a normal's tail vanishes next to 1 in double precision."""
@@ -35,56 +33,6 @@ SMALL_CELL = 5e-3
 
 TINY_CELL = 1e-3
 """A tenth of the smallest bandwidth: below, so do those of h^2."""
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """The sorted coordinates of the finished trials of a mixture: they give every kernel its bandwidth.
-
-    `fenced` is (d, n + 2): ascending, NaN before and after; `count` (d, 1) says how many there are.
-    """
-
-    fenced: Floats
-    count: NDArray[np.int64]
-
-    @property
-    def smallest(self) -> Floats:
-        """The smallest bandwidth allowed (d, 1)."""
-        smallest: Floats = 1.0 / np.minimum(100.0, self.count + 2.0)
-        return smallest
-
-    def bandwidths_around(self, unit: Floats) -> Floats:
-        """The bandwidths (d, m) of kernels for points that are not among the neighbours themselves."""
-        before = np.empty(unit.shape, dtype=np.int64)
-        for axis, (sorted_row, row) in enumerate(zip(self.fenced[:, 1:], unit, strict=True)):
-            before[axis] = sorted_row.searchsorted(row)
-        axes = np.arange(len(unit))[:, np.newaxis]
-        left, right = unit - self.fenced[axes, before], self.fenced[axes, before + 1] - unit
-        return _bandwidths(unit, np.fmax(left, right), self.smallest)
-
-
-def fit_bandwidths(unit: Floats) -> tuple[Floats, Neighbours]:
-    """The bandwidths (d, n) of kernels at these coordinates, and the neighbours that they come from.
-
-    A bandwidth is the larger gap to a sorted neighbour (at the ends the inner gap), within [1 / min(100, n + 2), 1];
-    a missing coordinate has the prior's.
-    """
-    # A row with NaN is several times slower to sort.
-    order = np.argsort(np.where(np.isnan(unit), np.inf, unit), axis=1)
-    fence = np.full((len(unit), 1), np.nan)
-    fenced = np.concatenate([fence, np.take_along_axis(unit, order, axis=1), fence], axis=1)
-    neighbours = Neighbours(fenced, np.count_nonzero(~np.isnan(unit), axis=1)[:, np.newaxis])
-    gaps = np.diff(fenced, axis=1)
-    larger = np.empty_like(unit)
-    np.put_along_axis(larger, order, np.fmax(gaps[:, :-1], gaps[:, 1:]), axis=1)
-    return _bandwidths(unit, larger, neighbours.smallest), neighbours
-
-
-def _bandwidths(unit: Floats, gap: Floats, smallest: Floats) -> Floats:
-    """Gaps clipped; where there is no neighbour the distance to the farther end; the prior's where u is missing."""
-    lonely = np.maximum(unit, 1.0 - unit)
-    clipped = np.clip(np.where(np.isnan(gap), lonely, gap), smallest, 1.0)
-    return np.where(np.isnan(clipped), PRIOR_BANDWIDTH, clipped)
 
 
 @dataclass(frozen=True, slots=True)

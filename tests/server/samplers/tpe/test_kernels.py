@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from tpeak_server.domain.distributions import FloatDistribution, IntDistribution
 from tpeak_server.samplers.axes import Numeric, axes_of
+from tpeak_server.samplers.tpe.bandwidth import fit_bandwidths
 from tpeak_server.samplers.tpe.categorical import categoricals
-from tpeak_server.samplers.tpe.normal import family_of, fit_bandwidths, log_interval_mass, log_unit_mass
+from tpeak_server.samplers.tpe.normal import family_of, log_interval_mass, log_unit_mass
 
 pytestmark = pytest.mark.filterwarnings("error")
 
