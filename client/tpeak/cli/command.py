@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from tpeak._version import __version__
+from tpeak.cli import demo
 
 OF_THE_SERVER = {
     "server": ("serve", "serve studies"),
@@ -25,10 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in OF_THE_SERVER:
         return run_server(OF_THE_SERVER[given[0]][0], given[1:])
-    parsed = _parser().parse_args(given)
-    from tpeak.cli import demo
-
-    return demo.run(parsed)
+    return demo.run(_parser().parse_args(given))
 
 
 def run_server(command: str, arguments: list[str]) -> int:
@@ -76,5 +74,5 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, (_, described) in OF_THE_SERVER.items():
         commands.add_parser(name, help=described, add_help=False)
-    commands.add_parser("demo", help="tune a scikit-learn model with four workers on this machine")
+    demo.add_arguments(commands.add_parser("demo", help="tune a scikit-learn model with four workers on this machine"))
     return parser
