@@ -1,0 +1,57 @@
+"""A server for a benchmark: `tpeak_server serve` on its own embedded PostgreSQL, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+START_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the server listens, and what opens it."""
+
+    host: str
+    port: int
+    token: str
+
+
+@contextmanager
+def server() -> Iterator[Address]:
+    """A fresh server, gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="tpeak-bench-"))
+    connect_file = folder / "connect.json"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TPEAK_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tpeak_server", "serve", "--port", "0", "--data-dir", str(folder),
+         "--connect-file", str(connect_file)],
+        stdout=subprocess.DEVNULL, env=environment,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + START_S
+        while not connect_file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the server did not start; its messages are above")
+            time.sleep(0.05)
+        yield address_of(connect_file)
+    finally:
+        process.terminate()
+        process.wait(40)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def address_of(connect_file: Path) -> Address:
+    """The address in a connect file."""
+    content = json.loads(connect_file.read_text())
+    host, _, port = content["url"].rpartition("//")[2].partition(":")
+    return Address(host=host, port=int(port), token=content["token"])

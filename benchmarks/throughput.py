@@ -1,0 +1,88 @@
+"""Cycles of ask, report and tell a second, each call durable, and how long the calls take.
+
+    python benchmarks/throughput.py [--runs 3] [--seconds 10] [--json FILE]
+
+PostgreSQL, server and load share the machine. Every reply is sent after its COMMIT; that `synchronous_commit` is on is
+checked. Each run has a study of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from load import Spec
+from report import spread, table, versions, write_json
+from server import Address, server
+
+CALLS = ("ask", "report", "tell")
+
+
+def main() -> int:
+    """Measures and prints; the exit code."""
+    given = _arguments()
+    spec = Spec(trials=given.trials, connections=given.connections, seconds=given.seconds)
+    with server() as address:
+        runs = [_run(address, spec) for _ in range(given.runs)]
+    cycles = [run["cycles_per_s"] for run in runs]
+    rows = [["cycles/s", spread(cycles), ""]]
+    rows += [[f"{call} ms", *(spread([_share(run[call], p) for run in runs]) for p in (0.5, 0.99))] for call in CALLS]
+    print(
+        table(
+            f"{spec.connections} connections, study of {spec.trials} trials x {spec.params} float parameters, "
+            f"{given.runs} runs of {spec.seconds:.0f} s: median (least .. greatest)",
+            ["", "p50", "p99"],
+            rows,
+        )
+    )
+    print(versions("tpeak", "fastapi", "uvicorn", "psycopg", "numpy"))
+    if given.json:
+        write_json(given.json, _named(spec, cycles, runs))
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="throughput of ask + report + tell")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--trials", type=int, default=1000, help="finished trials in the study before the run")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    return parser.parse_args()
+
+
+def _run(address: Address, spec: Spec) -> dict[str, Any]:
+    """One run, from a process of its own."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as connect_file:
+        json.dump({"url": f"http://{address.host}:{address.port}", "token": address.token}, connect_file)
+        connect_file.flush()
+        load = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("load.py")), connect_file.name, json.dumps(asdict(spec))],
+            check=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+    measured: dict[str, Any] = json.loads(load.stdout)
+    return measured
+
+
+def _named(spec: Spec, cycles: list[float], runs: list[dict[str, Any]]) -> dict[str, tuple[str, list[float]]]:
+    names = {f"cycles_per_s_{spec.trials}": ("1/s", cycles)}
+    names[f"ask_p50_ms_{spec.trials}"] = ("ms", [statistics.median(run["ask"]) for run in runs])
+    for call in CALLS:
+        names[f"{call}_p99_ms_{spec.trials}"] = ("ms", [_share(run[call], 0.99) for run in runs])
+    return names
+
+
+def _share(values: list[float], share: float) -> float:
+    """The value that this share of all lies below."""
+    return sorted(values)[int(share * (len(values) - 1))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
