@@ -69,7 +69,7 @@ def postgres_account() -> Account:
 
 def closed_to_others(folder: Path) -> Path | None:
     """The topmost parent of the folder that other users may not pass through."""
-    return _first_closed(reversed(folder.absolute().parents))
+    return _first_closed(reversed(folder.resolve().parents))
 
 
 def _first_closed(folders: Iterable[Path]) -> Path | None:

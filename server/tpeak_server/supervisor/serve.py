@@ -113,5 +113,6 @@ def _greeting(settings: Settings, listener: socket.socket, token: Token, postgre
     if public_url(listener) != own_url(listener):
         lines["from afar"] = public_url(listener)
     if settings.connect_file:
-        lines["workers"] = f"TPEAK_CONNECT_FILE={settings.connect_file}"
+        reach = ", on this machine alone: others need --host" if settings.loopback else ""
+        lines["workers"] = f"TPEAK_CONNECT_FILE={settings.connect_file}{reach}"
     return f"tpeak {__version__} is ready\n\n" + "".join(f"  {name:<10}{text}\n" for name, text in lines.items())
