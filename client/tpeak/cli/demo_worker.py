@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import tpeak
@@ -42,5 +43,18 @@ def objective(trial: tpeak.Trial) -> float:
     return accuracy
 
 
+def main() -> None:
+    """Works on the demo's study until its budget is used up."""
+    parser = argparse.ArgumentParser(prog="python -m tpeak.cli.demo_worker", description="a worker of the demo")
+    parser.add_argument("--create", action="store_true", help="make the study if it is not there")
+    parser.add_argument("--trials", type=int, help="the budget of a study that is made")
+    given = parser.parse_args()
+    if given.create:
+        study = tpeak.create_study(study_name=STUDY, direction="maximize", max_trials=given.trials, load_if_exists=True)
+    else:
+        study = tpeak.load_study(study_name=STUDY)
+    study.optimize(objective)
+
+
 if __name__ == "__main__":
-    tpeak.load_study(study_name=STUDY).optimize(objective)
+    main()

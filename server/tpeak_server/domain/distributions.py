@@ -41,7 +41,10 @@ class FloatDistribution:
                 raise InvalidDistribution("log and step cannot be combined; leave one of them out", where="step")
             if not (self.step > 0 and math.isfinite(self.step)):
                 raise InvalidDistribution(f"step must be positive and finite, got {self.step}", where="step")
-            top = self.low + math.floor((self.high - self.low) / self.step + GRID_TOLERANCE) * self.step
+            steps = (self.high - self.low) / self.step
+            if not steps <= MAX_EXACT_INT:
+                raise InvalidDistribution("step must divide the range into at most 2^53 parts", where="step")
+            top = self.low + math.floor(steps + GRID_TOLERANCE) * self.step
             object.__setattr__(self, "high", min(self.high, top))
 
     def to_internal(self, value: Any) -> float:
@@ -57,7 +60,11 @@ class FloatDistribution:
         """Whether the value lies in the range and, with a step, on the grid."""
         if not self.low <= internal <= self.high:
             return False
-        return self.step is None or _on_grid((internal - self.low) / self.step)
+        if self.step is None:
+            return True
+        # A sum low + k * step is rounded at the size of its greatest part, which may be far above a step.
+        rounding = math.ulp(max(abs(self.low), abs(self.high))) / self.step
+        return _on_grid((internal - self.low) / self.step, rounding)
 
     @property
     def single(self) -> bool:
@@ -108,7 +115,11 @@ class IntDistribution:
 
     def contains(self, internal: float) -> bool:
         """Whether the value is one of low, low + step, ..., high."""
-        return self.low <= internal <= self.high and (internal - self.low) % self.step == 0
+        return (
+            self.low <= internal <= self.high
+            and (int(internal) - self.low) % self.step == 0
+            and internal == int(internal)
+        )
 
     @property
     def single(self) -> bool:
@@ -205,8 +216,8 @@ def _check_range(low: float, high: float, *, log: bool) -> None:
         raise InvalidDistribution(f"a logarithmic range needs low > 0, got {low}", where="low")
 
 
-def _on_grid(steps: float) -> bool:
-    return abs(steps - round(steps)) <= GRID_TOLERANCE * max(1.0, abs(steps))
+def _on_grid(steps: float, rounding: float) -> bool:
+    return abs(steps - round(steps)) <= GRID_TOLERANCE * max(1.0, abs(steps)) + rounding
 
 
 def _identity(choice: Any) -> tuple[bool, Any] | None:
