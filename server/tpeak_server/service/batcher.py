@@ -1,7 +1,7 @@
 """One batcher per active study: what arrived while the last commit was under way becomes one transaction.
 
-Asks are sampled ahead, in a thread, while reports and tells keep committing; one group of them is in flight at a
-time, so that the numbers they were sampled for are still the next ones when they come to the lock.
+Asks are sampled ahead, in a thread, while reports and tells keep committing: one group of them is being sampled while
+another is being committed, each for the numbers that come after those of the group before.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Batcher:
         self._pruning = Pruning()
         self._to_sample: deque[Item] = deque()
         self._to_commit: deque[Item] = deque()
+        self._in_flight: list[Prepared] = []
         self._sampler: asyncio.Task[None] | None = None
         self._committer: asyncio.Task[None] | None = None
         self._closed = False
@@ -126,6 +127,7 @@ class Batcher:
             self._committer = asyncio.create_task(self._commit())
 
     async def _sample(self) -> None:
+        committing: asyncio.Future[Any] | None = None
         while self._to_sample:
             items = _take(self._to_sample)
             if not items:
@@ -141,14 +143,23 @@ class Batcher:
                 prepared = Prepared()
             for item in items:
                 item.prepared = prepared
+            if committing is not None:
+                await committing
             self._commit_soon(items)
-            await asyncio.wait([item.answer for item in items])
+            committing = asyncio.ensure_future(self._committed(items, prepared))
+            self._in_flight.append(prepared)
+        if committing is not None:
+            await committing
+
+    async def _committed(self, items: Sequence[Item], prepared: Prepared) -> None:
+        await asyncio.wait([item.answer for item in items])
+        self._in_flight.remove(prepared)
 
     async def _prepare(self, items: Sequence[Item]) -> Prepared:
         history = await self._warm()
         asks = [item.command for item in items if isinstance(item.command, Ask)]
         suggests = [item.command for item in items if isinstance(item.command, Suggest)]
-        plan = self._sampling.plan(history, asks, suggests)
+        plan = self._sampling.plan(history, asks, suggests, self._in_flight)
         return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
 
     async def _commit(self) -> None:

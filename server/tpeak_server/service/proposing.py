@@ -53,19 +53,36 @@ class Scene:
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """Samples drawn ahead: points for the numbers from `expected` on, and values for late parameters."""
+    """Samples drawn ahead: points for the numbers from `first` on, and values for late parameters."""
 
-    expected: int = -1
-    points: list[Point] = field(default_factory=list)
-    late: dict[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
+    first: int = 0
+    points: Sequence[Point] = ()
+    late: Mapping[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
+    _taken: int = 0
 
     def take(self, number: int, space: Mapping[str, Distribution]) -> Point | None:
-        """The point for the number, None where it was not foreseen: another replica or an enqueue took numbers."""
-        if number != self.expected or not self.points or self.points[0].space != space:
-            self.points.clear()
+        """The point for the number, None where it was not foreseen: another replica or an enqueue took numbers.
+
+        After the first that was not foreseen there are no more: each was drawn in sight of the ones before.
+        """
+        if number != self.first + self._taken or self._taken == len(self.points):
+            self.points = ()
             return None
-        self.expected += 1
-        return self.points.pop(0)
+        point = self.points[self._taken]
+        if point.space != space:
+            self.points = ()
+            return None
+        self._taken += 1
+        return point
+
+    def after(self, number: int) -> Sequence[Point]:
+        """The points for the numbers from this one on."""
+        return self.points[max(0, number - self.first) :]
+
+    @property
+    def end(self) -> int:
+        """The number after the last one foreseen."""
+        return self.first + len(self.points)
 
 
 class Sampling:
@@ -76,8 +93,13 @@ class Sampling:
         self._sampler: Sampler | None = None
         self._scene: Scene | None = None
 
-    def plan(self, history: History, asks: Sequence[Ask], suggests: Sequence[Suggest]) -> Plan:
-        """Fixes on the event loop what a thread will draw: everything in it is immutable or a copy."""
+    def plan(
+        self, history: History, asks: Sequence[Ask], suggests: Sequence[Suggest], in_flight: Sequence[Prepared]
+    ) -> Plan:
+        """Fixes on the event loop what a thread will draw: everything in it is immutable or a copy.
+
+        `in_flight` was drawn before and is on its way to be committed: its points are pending, its numbers taken.
+        """
         study = history.study
         left = sum(ask.count for ask in asks) - len(history.waiting())
         if study.max_trials is not None:
@@ -96,7 +118,8 @@ class Sampling:
         return Plan(
             sampler=self.sampler(study),
             seed=study.seed,
-            first=history.clock.next_number,
+            first=max([history.clock.next_number, *(prepared.end for prepared in in_flight)]),
+            before=[point for prepared in in_flight for point in prepared.after(history.clock.next_number)],
             scenes=scenes,
             late=[
                 (suggest, known, late_scene(history, history.unfinished[suggest.number], suggest, known))
@@ -142,6 +165,7 @@ class Plan:
     sampler: Sampler
     seed: int
     first: int
+    before: Sequence[Point]
     scenes: Sequence[tuple[Scene, int]]
     late: Sequence[tuple[Suggest, Mapping[str, float], Scene]]
 
@@ -151,7 +175,7 @@ class Plan:
         for scene, count in self.scenes:
             numbers = range(self.first + len(points), self.first + len(points) + count)
             streams = [stream_of(self.seed, number) for number in numbers]
-            pending = _with_points(scene, points)
+            pending = _with_points(scene, [*self.before, *points])
             drawn = self.sampler.suggest(scene.view, scene.space, pending, streams)
             points += [_point(suggestion, scene, self.sampler) for suggestion in drawn]
         late = {
@@ -161,7 +185,7 @@ class Plan:
             )
             for suggest, known, scene in self.late
         }
-        return Prepared(expected=self.first, points=points, late=late)
+        return Prepared(first=self.first, points=points, late=late)
 
 
 def stream_of(seed: int, number: int) -> Stream:

@@ -22,6 +22,10 @@ from tpeak_server.supervisor.idle import LEFT_IDLE, IdleWatch
 DRAIN_S = 20
 """How long requests under way may take after the order to stop; the parent waits a little longer."""
 
+GIL_SWITCH_S = 0.0005
+"""How long the event loop may wait for a sampler to let go of the interpreter; Python's own 5 ms would be added to
+every request, several times."""
+
 KEEP_ALIVE_S = 75
 """Longer than clients keep a connection, so that it is they who close it, never under a request."""
 
@@ -37,6 +41,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s", stream=sys.stderr
     )
+    sys.setswitchinterval(GIL_SWITCH_S)
     watch = IdleWatch(create_app(database_url=order["database_url"], token=order["token"]))
     server = _server(watch, order["idle_timeout_s"])
     threading.Thread(target=_stop_with_parent, args=(server, parent), daemon=True).start()

@@ -39,7 +39,8 @@ class Kernels:
     def log_each(self, points: Points) -> Floats:
         """log(weight * density) of every kernel at every point (c, kernels)."""
         numeric = self.family.log_density(self.normals, points.unit)
-        numeric += self.categoricals.log_density(points.choice)
+        if len(points.choice):
+            numeric += self.categoricals.log_density(points.choice)
         numeric += np.log(self.weight)
         return numeric
 

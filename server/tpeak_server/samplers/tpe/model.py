@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, View
-from tpeak_server.samplers.layout import Layout, Points, layout_of
+from tpeak_server.samplers.layout import Layout, layout_of
 from tpeak_server.samplers.tpe.mixture import Kernels, Mixture, fit_mixture
 from tpeak_server.samplers.tpe.normal import family_of
 from tpeak_server.samplers.tpe.split import split
@@ -29,16 +29,31 @@ class Model:
         count = len(next(iter(columns.values()))) if columns else 0
         return self.bad.beside(self.layout.points(columns, count)) if count else None
 
-    def one_more(self, liars: Kernels | None, values: Mapping[str, float]) -> Kernels:
-        """The kernels of pending trials and of one that came after them."""
-        liar = self.bad.beside(self.layout.point(values))
-        return liars.joined(liar) if liars else liar
+    def best_of_each(
+        self, uniforms: Sequence[Floats], given: Mapping[str, float], liars: Kernels | None
+    ) -> tuple[list[dict[str, float]], Kernels | None]:
+        """The internal values of the best candidate for each suggestion, and the kernels pending after the last.
 
-    def best(self, uniforms: Floats, given: Points, liars: Kernels | None) -> dict[str, float]:
-        """The internal values of the best of the candidates that `uniforms` (1 + d + e, c) stand for."""
-        candidates = self.good.kernels.sample(uniforms, given)
-        scores = self.good.log_density(candidates) - self.bad.log_density(candidates, liars)
-        return self.layout.values(candidates, int(np.argmax(scores)))
+        The values `given` are part of each, and condition the rest. Suggestions come in order, and each is pending to
+        those after it. `uniforms` has (1 + d + e, c) for each; what does not depend on the order is computed for the
+        candidates of all of them at once.
+        """
+        width = uniforms[0].shape[1]
+        candidates = self.good.kernels.sample(np.concatenate(uniforms, axis=1), self.layout.point(given))
+        good, bad = self.good.kernels.log_sum(candidates), self.bad.kernels.log_sum(candidates)
+        if liars is not None:
+            bad = np.logaddexp(bad, liars.log_sum(candidates))
+        found: list[dict[str, float]] = []
+        for start in range(0, len(good), width):
+            # The mixtures' total weights are the same for all candidates: they cannot change which is the best.
+            best = start + int(np.argmax(good[start : start + width] - bad[start : start + width]))
+            found.append({**self.layout.values(candidates, best), **given})
+            liar = self.bad.beside(self.layout.point(found[-1]))
+            liars = liars.joined(liar) if liars else liar
+            after = slice(start + width, None)
+            if start + width < len(good):
+                bad[after] = np.logaddexp(bad[after], liar.log_sum(candidates.take(after)))
+        return found, liars
 
 
 def fit(view: View, space: Space) -> Model:

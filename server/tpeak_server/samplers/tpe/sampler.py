@@ -11,6 +11,9 @@ from tpeak_server.samplers.seam import Stream
 from tpeak_server.samplers.tpe.model import Memo
 from tpeak_server.samplers.tpe.split import finished
 
+AT_ONCE = 16
+"""Suggestions whose candidates are computed together: more would only need memory."""
+
 
 class TPESampler:
     """Multivariate TPE that sees pending trials.
@@ -40,14 +43,15 @@ class TPESampler:
         if finished(view) < self.n_startup_trials:
             return draw_uniform(space, streams, given, origin="startup")
         model = self._memo.model(view, space)
-        given_point = model.layout.point(given)
         liars = model.liars({name: pending[name] for name in space})
-        suggestions = []
-        for index, stream in enumerate(streams):
-            uniforms = stream("joint").random((1 + model.layout.dimensions, self.n_ei_candidates))
-            values = model.best(uniforms, given_point, liars) | given
-            drawn = {name: value for name, value in values.items() if name not in given}
-            suggestions.append(Suggestion(values=drawn, origin="tpe"))
-            if index + 1 < len(streams):
-                liars = model.one_more(liars, values)
+        shape = (1 + model.layout.dimensions, self.n_ei_candidates)
+        suggestions: list[Suggestion] = []
+        for start in range(0, len(streams), AT_ONCE):
+            uniforms = [stream("joint").random(shape) for stream in streams[start : start + AT_ONCE]]
+            found, liars = model.best_of_each(uniforms, given, liars)
+            suggestions += [_suggestion(values, given) for values in found]
         return suggestions
+
+
+def _suggestion(values: Mapping[str, float], given: Mapping[str, float]) -> Suggestion:
+    return Suggestion(values={name: value for name, value in values.items() if name not in given}, origin="tpe")
