@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tpeak_server.domain.study import Study
@@ -34,6 +34,11 @@ class Wanted:
     ask_ids: set[str] = field(default_factory=set)
     request_ids: set[str] = field(default_factory=set)
 
+    @property
+    def rows(self) -> bool:
+        """Whether any row must be read; that an ask is not a repetition shows when it is written, too."""
+        return bool(self.numbers or self.steps or self.ends or self.request_ids)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurveEnd:
@@ -55,6 +60,20 @@ class Locked:
     ended_curves: Mapping[tuple[int, int], CurveEnd]
     asks: Mapping[str, list[Lease]]
     requests: Mapping[str, tuple[bytes, Any]]
+
+
+def unread(clock: Clock) -> Locked:
+    """A study of which no row was read: for commands that need none, and no time."""
+    return Locked(
+        clock=clock,
+        now=datetime.max.replace(tzinfo=UTC),
+        trials={},
+        leases={},
+        reports={},
+        ended_curves={},
+        asks={},
+        requests={},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +129,12 @@ class Changes:
     late: list[LateResult] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     first_ask: bool = False
+
+    @property
+    def hot(self) -> bool:
+        """Whether there is nothing but what every batch writes: trials, leases, reports and events."""
+        rare = (self.interned, self.suggested, self.attrs, self.late, self.requests)
+        return not (any(rare) or self.first_ask or self.study is not None or self.name is not None)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from tpeak_server.domain.changes import Wanted
+from tpeak_server.domain.changes import Wanted, unread
 from tpeak_server.domain.errors import DatabaseUnavailable, DomainError, Overloaded, ShuttingDown, StudyNotFound
 from tpeak_server.service.adding import add, set_attrs
 from tpeak_server.service.asking import ask
@@ -43,11 +43,13 @@ from tpeak_server.service.suggesting import suggest
 from tpeak_server.service.telling import tell
 from tpeak_server.storage.database import Database, Driver
 from tpeak_server.storage.history import load_all, load_changed
-from tpeak_server.storage.locked import load, save
+from tpeak_server.storage.locked import OutOfDate, load, save
 
 MAX_BATCH = 256
 MAX_QUEUE = 4096
 """Commands that may wait for one study; 1,000 workers with a report and a heartbeat each fit."""
+
+Transaction: TypeAlias = Callable[[Driver], Awaitable[tuple[Ledger, list[Any]]]]
 
 logger = logging.getLogger(__name__)
 
@@ -185,26 +187,53 @@ class Batcher:
 
     async def _commit_batch(self, items: Sequence[Item]) -> None:
         history = await self._warm()
+        taken = [(item.prepared, item.prepared.taken) for item in items]
 
-        async def work(connection: Driver) -> tuple[Ledger, list[Any]]:
-            locked = await load(connection, self.study_id, _wanted(items, history))
-            if locked.clock.seq != history.clock.seq:
-                # Another replica has written: what the cache seemed to know may be wrong, so it is all read again.
-                history.apply(await load_changed(connection, self.study_id, history.clock.seq))
-                locked = await load(connection, self.study_id, _wanted(items, history))
-            ledger = Ledger(locked, history)
-            answers = [self._carry_out(ledger, item) for item in items]
-            ledger.close()
-            await save(connection, self.study_id, ledger.study.lease_seconds, ledger.changes)
+        async def unlocked(connection: Driver) -> tuple[Ledger, list[Any]]:
+            ledger = Ledger(unread(history.clock), history)
+            answers = self._carry_out(ledger, items, taken)
+            if not ledger.changes.hot:
+                raise OutOfDate
+            await save(connection, self.study_id, history.clock.seq, ledger.study.lease_seconds, ledger.changes)
             return ledger, answers
 
-        ledger, answers = await self._database.transaction(work)
+        async def locked(connection: Driver) -> tuple[Ledger, list[Any]]:
+            rows = await load(connection, self.study_id, _wanted(items, history))
+            if rows.clock.seq != history.clock.seq:
+                # Another replica has written: what the cache seemed to know may be wrong, so it is all read again.
+                history.apply(await load_changed(connection, self.study_id, history.clock.seq))
+                rows = await load(connection, self.study_id, _wanted(items, history))
+            ledger = Ledger(rows, history)
+            answers = self._carry_out(ledger, items, taken)
+            await save(connection, self.study_id, rows.clock.seq, ledger.study.lease_seconds, ledger.changes)
+            return ledger, answers
+
+        ledger, answers = await self._first_that_fits(items, history, unlocked, locked)
         if not ledger.stale:
             history.apply(ledger.delta())
         for item, answer in zip(items, answers, strict=True):
             _deliver(item, answer)
 
-    def _carry_out(self, ledger: Ledger, item: Item) -> Any:
+    async def _first_that_fits(
+        self, items: Sequence[Item], history: History, unlocked: Transaction, locked: Transaction
+    ) -> tuple[Ledger, list[Any]]:
+        """One round trip where the cache holds all that is needed, two where it does not or is out of date."""
+        if _known(items, history):
+            try:
+                return await self._database.transaction(unlocked)
+            except OutOfDate:
+                pass
+        return await self._database.transaction(locked)
+
+    def _carry_out(self, ledger: Ledger, items: Sequence[Item], taken: Sequence[tuple[Prepared, int]]) -> list[Any]:
+        """The answers, errors of the domain among them; `taken` undoes what an earlier try took of the samples."""
+        for prepared, count in taken:
+            prepared.rewind(count)
+        answers = [self._answer(ledger, item) for item in items]
+        ledger.close()
+        return answers
+
+    def _answer(self, ledger: Ledger, item: Item) -> Any:
         try:
             return self._verbs[type(item.command)](ledger, item.command, item.prepared)
         except DomainError as error:
@@ -225,6 +254,15 @@ def _take(queue: deque[Item]) -> list[Item]:
     """Up to MAX_BATCH items off the queue, without those whose requester has gone before they began."""
     items = [queue.popleft() for _ in range(min(MAX_BATCH, len(queue)))]
     return [item for item in items if not item.answer.cancelled()]
+
+
+def _known(items: Sequence[Item], history: History) -> bool:
+    """Whether the cache holds all that these commands need to see: no row, and no time."""
+    study = history.study
+    timed = study.timeout_s is not None or study.first_ask_at is None
+    if timed and any(isinstance(item.command, Ask) for item in items):
+        return False
+    return not _wanted(items, history).rows
 
 
 def _wanted(items: Sequence[Item], history: History) -> Wanted:

@@ -65,15 +65,21 @@ class Prepared:
 
         After the first that was not foreseen there are no more: each was drawn in sight of the ones before.
         """
-        if number != self.first + self._taken or self._taken == len(self.points):
-            self.points = ()
-            return None
-        point = self.points[self._taken]
-        if point.space != space:
-            self.points = ()
+        foreseen = number == self.first + self._taken and self._taken < len(self.points)
+        if not foreseen or self.points[self._taken].space != space:
+            self._taken = len(self.points)
             return None
         self._taken += 1
-        return point
+        return self.points[self._taken - 1]
+
+    def rewind(self, taken: int) -> None:
+        """Goes back to where that many were taken: the transaction that took more came to nothing."""
+        self._taken = taken
+
+    @property
+    def taken(self) -> int:
+        """How many points are used up."""
+        return self._taken
 
     def after(self, number: int) -> Sequence[Point]:
         """The points for the numbers from this one on."""

@@ -103,19 +103,24 @@ INTERN = "INSERT INTO distributions (study_id, id, name, spec, seen_seq) VALUES 
     "ON CONFLICT (study_id, id) DO UPDATE SET seen_seq = excluded.seen_seq"
 )
 # What every batch writes, as one statement: to parse, plan and await each part would cost more than its rows do.
+# The clock comes first: its row is the lock, and where its seq is not the expected one nothing else has rows to write.
+# "= ANY" beside the join keeps to the index: without statistics, as in a young table, the join alone reads every row.
 # No row is named by two of its parts (what a batch both makes and changes comes as made), so their order is no matter.
 # greatest(): a renewal never moves an expiry back, also when lease_seconds was made shorter.
 WRITE = """
-WITH new_trials AS (
+WITH clock AS (
+    UPDATE study_clocks SET next_number = %(next_number)s, handed = %(handed)s, seq = %(seq)s
+    WHERE study_id = %(study)s AND seq = %(expected)s RETURNING study_id
+), new_trials AS (
     INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch,
         attempt, told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, started_at, finished_at)
-    SELECT %(study)s, number, state, ids::smallint[], proposed::float8[], fixed::json, vals::float8[], cons::float8[],
+    SELECT study_id, number, state, ids::smallint[], proposed::float8[], fixed::json, vals::float8[], cons::float8[],
         origin, epoch, attempt, told_epoch, told_hash, cause, sampled, version, resume,
         CASE WHEN epoch > 0 OR state <> 'waiting' THEN tpeak_now() END,
         CASE WHEN state NOT IN ('waiting', 'running') THEN tpeak_now() END
-    FROM unnest(%(n0)s::integer[], %(n1)s::text[], %(n2)s::text[], %(n3)s::text[], %(n4)s::text[], %(n5)s::text[],
-        %(n6)s::text[], %(n7)s::text[], %(n8)s::integer[], %(n9)s::integer[], %(n10)s::integer[], %(n11)s::bytea[],
-        %(n12)s::text[], %(n13)s::bigint[], %(n14)s::text[], %(n15)s::integer[])
+    FROM clock, unnest(%(n0)s::integer[], %(n1)s::text[], %(n2)s::text[], %(n3)s::text[], %(n4)s::text[],
+        %(n5)s::text[], %(n6)s::text[], %(n7)s::text[], %(n8)s::integer[], %(n9)s::integer[], %(n10)s::integer[],
+        %(n11)s::bytea[], %(n12)s::text[], %(n13)s::bigint[], %(n14)s::text[], %(n15)s::integer[])
         AS t (number, state, ids, proposed, fixed, vals, cons, origin, epoch, attempt, told_epoch, told_hash, cause,
         sampled, version, resume)
 ), old_trials AS (
@@ -124,16 +129,16 @@ WITH new_trials AS (
         resume_epoch = t.resume,
         started_at = CASE WHEN t.state = 'running' THEN coalesce(started_at, tpeak_now()) ELSE started_at END,
         finished_at = CASE WHEN t.state IN ('waiting', 'running') THEN NULL ELSE coalesce(finished_at, tpeak_now()) END
-    FROM unnest(%(t0)s::integer[], %(t1)s::text[], %(t2)s::text[], %(t3)s::text[], %(t4)s::integer[],
+    FROM clock, unnest(%(t0)s::integer[], %(t1)s::text[], %(t2)s::text[], %(t3)s::text[], %(t4)s::integer[],
         %(t5)s::integer[], %(t6)s::integer[], %(t7)s::bytea[], %(t8)s::text[], %(t9)s::integer[])
         AS t (number, state, vals, cons, epoch, attempt, told_epoch, told_hash, cause, resume)
-    WHERE trials.study_id = %(study)s AND trials.number = t.number
+    WHERE trials.study_id = %(study)s AND trials.number = ANY(%(t0)s::integer[]) AND trials.number = t.number
 ), new_leases AS (
     INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, used,
         live, ended, checkpoint, checkpoint_step, expires_at)
-    SELECT %(study)s, number, epoch, token, worker, request_id, ordinal, hash, resume, used::text[], live, ended,
+    SELECT study_id, number, epoch, token, worker, request_id, ordinal, hash, resume, used::text[], live, ended,
         checkpoint, step, tpeak_now() + make_interval(secs => %(period)s)
-    FROM unnest(%(i0)s::integer[], %(i1)s::integer[], %(i2)s::text[], %(i3)s::text[], %(i4)s::text[],
+    FROM clock, unnest(%(i0)s::integer[], %(i1)s::integer[], %(i2)s::text[], %(i3)s::text[], %(i4)s::text[],
         %(i5)s::smallint[], %(i6)s::bytea[], %(i7)s::integer[], %(i8)s::text[], %(i9)s::boolean[], %(i10)s::text[],
         %(i11)s::text[], %(i12)s::bigint[])
         AS t (number, epoch, token, worker, request_id, ordinal, hash, resume, used, live, ended, checkpoint, step)
@@ -141,25 +146,28 @@ WITH new_trials AS (
     UPDATE leases SET used = t.used::text[], live = t.live, ended = t.ended, checkpoint = t.checkpoint,
         checkpoint_step = t.step, expires_at = CASE WHEN t.renew
             THEN greatest(expires_at, tpeak_now() + make_interval(secs => %(period)s)) ELSE expires_at END
-    FROM unnest(%(l0)s::integer[], %(l1)s::integer[], %(l2)s::text[], %(l3)s::boolean[], %(l4)s::text[],
+    FROM clock, unnest(%(l0)s::integer[], %(l1)s::integer[], %(l2)s::text[], %(l3)s::boolean[], %(l4)s::text[],
         %(l5)s::text[], %(l6)s::bigint[], %(l7)s::boolean[])
         AS t (number, epoch, used, live, ended, checkpoint, step, renew)
-    WHERE leases.study_id = %(study)s AND leases.number = t.number AND leases.epoch = t.epoch
+    WHERE leases.study_id = %(study)s AND leases.number = ANY(%(l0)s::integer[]) AND leases.number = t.number
+        AND leases.epoch = t.epoch
 ), new_reports AS (
     INSERT INTO reports (study_id, number, epoch, step, values, cost, seq, prune, reason)
-    SELECT %(study)s, number, epoch, step, vals::float8[], cost, seq, prune, reason
-    FROM unnest(%(r0)s::integer[], %(r1)s::integer[], %(r2)s::bigint[], %(r3)s::text[], %(r4)s::float8[],
+    SELECT study_id, number, epoch, step, vals::float8[], cost, seq, prune, reason
+    FROM clock, unnest(%(r0)s::integer[], %(r1)s::integer[], %(r2)s::bigint[], %(r3)s::text[], %(r4)s::float8[],
         %(r5)s::bigint[], %(r6)s::boolean[], %(r7)s::text[])
         AS t (number, epoch, step, vals, cost, seq, prune, reason)
 ), new_events AS (
     INSERT INTO events (study_id, seq, kind, number, payload)
-    SELECT %(study)s, seq, kind, number, payload::json
-    FROM unnest(%(e0)s::bigint[], %(e1)s::text[], %(e2)s::integer[], %(e3)s::text[])
+    SELECT study_id, t.seq, kind, number, payload::json
+    FROM clock, unnest(%(e0)s::bigint[], %(e1)s::text[], %(e2)s::integer[], %(e3)s::text[])
         AS t (seq, kind, number, payload)
 )
-UPDATE study_clocks SET next_number = %(next_number)s, handed = %(handed)s, seq = %(seq)s
-WHERE study_id = %(study)s AND seq <> %(seq)s
+SELECT count(*) FROM clock
 """
+ASKED_BEFORE = "leases_study_id_request_id_ordinal_key"
+"""The constraint that a repeated ask runs into where nobody looked for the first one."""
+
 WIDTHS = {"n": 16, "t": 10, "i": 13, "l": 8, "r": 8, "e": 4}
 """How many columns each part of WRITE takes, by the letter of its parameters."""
 
@@ -186,26 +194,35 @@ TAKE_NAME = "INSERT INTO study_names (name, study_id) VALUES (%s, %s)"
 FIRST_ASK = "UPDATE studies SET first_ask_at = tpeak_now() WHERE id = %s AND first_ask_at IS NULL"
 
 
-async def save(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
-    """Writes the changes and commits, in one round trip. Raises StudyExists where a new name is taken."""
+class OutOfDate(Exception):
+    """The study is not as the writer knew it; nothing was written."""
+
+
+async def save(connection: Driver, study: int, expected_seq: int, lease_seconds: float, changes: Changes) -> None:
+    """Writes the changes and commits, in one round trip, if the study is at the expected seq.
+
+    Who holds the lock knows the seq; who does not must have nothing but hot rows to write. Raises OutOfDate, and
+    StudyExists where a new name is taken.
+    """
     try:
-        await _send(connection, study, lease_seconds, changes)
+        async with connection.pipeline():
+            await _save_rare(connection, study, changes)
+            await _save_study(connection, study, changes)
+            written = await connection.execute(WRITE, _written(study, expected_seq, lease_seconds, changes))
+            # A statement that fails aborts the rest of the pipeline, this one too.
+            await connection.execute("COMMIT")
+            row = await written.fetchone()
     except UniqueViolation as error:
+        if error.diag.constraint_name == ASKED_BEFORE:
+            raise OutOfDate from error
         if error.diag.constraint_name != "study_names_pkey":
             raise
         raise StudyExists(f"there is a study named {changes.name!r} already", where="/name") from error
+    if row is None or row[0] == 0:
+        raise OutOfDate
 
 
-async def _send(connection: Driver, study: int, lease_seconds: float, changes: Changes) -> None:
-    async with connection.pipeline():
-        await _save_rare(connection, study, changes)
-        await _save_study(connection, study, changes)
-        await connection.execute(WRITE, _written(study, lease_seconds, changes))
-        # A statement that fails aborts the rest of the pipeline, this one too.
-        await connection.execute("COMMIT")
-
-
-def _written(study: int, lease_seconds: float, changes: Changes) -> dict[str, Any]:
+def _written(study: int, expected_seq: int, lease_seconds: float, changes: Changes) -> dict[str, Any]:
     """The parameters of WRITE."""
     assert changes.clock is not None, "a ledger that was not closed"
     rows: dict[str, Iterable[Sequence[Any]]] = {
@@ -223,7 +240,7 @@ def _written(study: int, lease_seconds: float, changes: Changes) -> dict[str, An
     }
     clock = changes.clock
     numbers = {"next_number": clock.next_number, "handed": clock.handed, "seq": clock.seq}
-    return {"study": study, "period": lease_seconds, **numbers, **columns}
+    return {"study": study, "expected": expected_seq, "period": lease_seconds, **numbers, **columns}
 
 
 async def _save_rare(connection: Driver, study: int, changes: Changes) -> None:
