@@ -73,19 +73,25 @@ def _demo(trials: int, *, keep: bool) -> None:
         if not keep:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         connect_file = folder / "connect.json"
+        _forget_other_servers(folder, connect_file)
         server = stack.enter_context(_server(folder, connect_file, keep=keep))
-        os.environ["TPEAK_CONNECT_FILE"] = str(connect_file)
         study = create_study(study_name=STUDY, direction="maximize", max_trials=trials, timeout=STUDY_S)
         url = study._connection.client.url
         print(f"server    {url}\nstudy     {STUDY}: MLPClassifier on 1,797 images of digits, up to 20 epochs a trial")
         print(f"workers   {WORKERS} processes, {trials} trials or {STUDY_S:.0f} s\n", flush=True)
         workers = stack.enter_context(_workers(folder))
         _watch(Progress(study, trials, STUDY_S), workers, server, folder)
-        print(summary(study))
-        print(
-            f"server    {url} "
-            + (f"stays: stop it with `tpeak down --data-dir {folder}`" if keep else "is stopped now")
-        )
+        print(summary(study), flush=True)
+    # Said only once the server and its folder are gone.
+    left = f"stays, with its data in {folder}: stop it with `tpeak down --data-dir {folder}`"
+    print(f"server    {url} {left if keep else 'is stopped now'}")
+
+
+def _forget_other_servers(folder: Path, connect_file: Path) -> None:
+    """Settings of the user's for other servers must not lead the demo, or its workers, to one of those."""
+    for name in [name for name in os.environ if name.startswith("TPEAK_")]:
+        del os.environ[name]
+    os.environ |= {"TPEAK_CONNECT_FILE": str(connect_file), "TPEAK_SPOOL_DIR": str(folder / "spool")}
 
 
 @contextmanager
@@ -146,19 +152,22 @@ def _watch(
         if time.monotonic() > deadline:
             break
         progress.show()
-        _sleep_until_ended(workers, 1.0)
+        _wait(workers, 1.0)
     progress.close()
-    failed = [worker.poll() for worker in workers if worker.poll() != 0]
-    if failed:
+    endings = [worker.poll() for worker in workers]
+    if failed := ["did not end in time" if code is None else f"exit code {code}" for code in endings if code != 0]:
         log = (folder / "workers.log").read_text(errors="replace")[-2000:]
-        raise DemoFailed(f"{len(failed)} of {len(workers)} workers failed ({failed}):\n{log}")
+        raise DemoFailed(f"{len(failed)} of {len(workers)} workers failed ({', '.join(failed)}):\n{log}")
 
 
-def _sleep_until_ended(workers: list[subprocess.Popen[bytes]], seconds: float) -> None:
-    try:
-        next(worker for worker in workers if worker.poll() is None).wait(seconds)
-    except (subprocess.TimeoutExpired, StopIteration):
-        pass
+def _wait(workers: list[subprocess.Popen[bytes]], seconds: float) -> None:
+    """Returns when all have ended, or after so many seconds."""
+    deadline = time.monotonic() + seconds
+    for worker in workers:
+        try:
+            worker.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
