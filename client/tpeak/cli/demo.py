@@ -18,7 +18,7 @@ from typing import Any
 
 from tpeak.catalog import create_study
 from tpeak.cli.demo_progress import Progress, summary
-from tpeak.cli.demo_worker import STUDY
+from tpeak.cli.demo_study import EPOCHS, STUDY
 from tpeak.errors import TpeakError
 
 WORKERS = 4
@@ -77,7 +77,8 @@ def _demo(trials: int, *, keep: bool) -> None:
         server = stack.enter_context(_server(folder, connect_file, keep=keep))
         study = create_study(study_name=STUDY, direction="maximize", max_trials=trials, timeout=STUDY_S)
         url = study._connection.client.url
-        print(f"server    {url}\nstudy     {STUDY}: MLPClassifier on 1,797 images of digits, up to 20 epochs a trial")
+        print(f"server    {url}")
+        print(f"study     {STUDY}: MLPClassifier on 1,797 images of digits, up to {EPOCHS} epochs a trial")
         print(f"workers   {WORKERS} processes, {trials} trials or {STUDY_S:.0f} s\n", flush=True)
         workers = stack.enter_context(_workers(folder))
         _watch(Progress(study, trials, STUDY_S), workers, server, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from tpeak.cli.demo_study import EPOCHS
 from tpeak.errors import NotFound
 from tpeak.study import Study
 
@@ -57,7 +58,7 @@ def summary(study: Study) -> str:
     best = study.best_trial
     lines = [
         f"{counts['complete']} trials complete, {counts['pruned']} pruned, {counts['failed']} failed; {epochs} epochs "
-        f"trained of {20 * sum(counts.values())} without pruning",
+        f"trained of {EPOCHS * sum(counts.values())} without pruning",
         f"best accuracy {best.value:.4f} (trial {best.number}) with",
         *(f"    {name:<15}{_shown(value)}" for name, value in best.params.items()),
         "",

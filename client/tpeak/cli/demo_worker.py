@@ -6,9 +6,7 @@ import argparse
 from typing import Any
 
 import tpeak
-
-STUDY = "digits"
-EPOCHS = 20
+from tpeak.cli.demo_study import EPOCHS, STUDY
 
 
 def objective(trial: tpeak.Trial) -> float:

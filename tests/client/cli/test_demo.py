@@ -75,6 +75,16 @@ def test_an_interrupted_demo_leaves_nothing_behind(folder: Path) -> None:
     _assert_gone(said, folder)
 
 
+def test_a_worker_starts_without_a_warning() -> None:
+    worker = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tpeak.cli.demo_worker", "--help"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert worker.returncode == 0, worker.stderr
+    assert worker.stderr == ""
+
+
 def test_the_demo_says_what_to_install_where_something_is_missing() -> None:
     hidden = "import sys; sys.modules['sklearn'] = None; from tpeak.cli import main; sys.exit(main(['demo']))"
 
