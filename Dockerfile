@@ -18,8 +18,9 @@ RUN --mount=from=build,source=/dist,target=/dist \
 ENV PATH=/opt/tpeak/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001
 EXPOSE 8765
+# Alive, not ready: a server that waits for its database must not be replaced for it.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=5 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8765/readyz', timeout=2)"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8765/healthz', timeout=2)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tpeak"]
 CMD ["server", "--host", "0.0.0.0"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,14 @@ def test_the_server_is_published_on_loopback_alone(services: dict[str, Any]) -> 
     assert "ports" not in services["postgres"]
 
 
+def test_one_service_builds_the_image_and_the_others_take_it(services: dict[str, Any]) -> None:
+    own = {name: service for name, service in services.items() if name != "postgres"}
+
+    assert {name: service["image"] for name, service in own.items()} == dict.fromkeys(own, "tpeak")
+    assert [name for name, service in own.items() if "build" in service] == ["migrate"]
+    assert {name for name, service in own.items() if service.get("pull_policy") == "never"} == {"server", "worker"}
+
+
 def test_the_worker_can_be_scaled(services: dict[str, Any]) -> None:
     assert "container_name" not in services["worker"]
     assert services["worker"]["environment"]["TPEAK_URL"] == "http://server:8765"
@@ -90,9 +101,48 @@ def test_the_image_runs_as_a_user_that_is_not_root(instructions: list[tuple[str,
 def test_the_image_checks_its_health_and_starts_the_server(instructions: list[tuple[str, str]]) -> None:
     by_name = dict(instructions)
 
-    assert "/readyz" in by_name["HEALTHCHECK"]
+    assert "http://127.0.0.1:8765/healthz" in by_name["HEALTHCHECK"]
     assert by_name["ENTRYPOINT"] == '["tpeak"]'
     assert by_name["CMD"] == '["server", "--host", "0.0.0.0"]'
+
+
+def test_the_workflow_brings_up_four_workers_within_a_bound() -> None:
+    commands = _workflow_commands()
+    (up,) = [line for line in commands.splitlines() if "docker compose up" in line]
+
+    assert up == "timeout 600 docker compose up --build --detach --scale worker=4"
+    assert "timeout 240 docker wait $workers" in commands
+    # It would end the server together with the first worker.
+    assert "--exit-code-from" not in commands
+
+
+@pytest.mark.parametrize(
+    ("counts", "passes"),
+    [
+        ({"complete": 60, "pruned": 40, "failed": 0, "running": 0}, True),
+        ({"complete": 60, "pruned": 39, "failed": 1, "running": 0}, False),
+        ({"complete": 60, "pruned": 40, "failed": 0, "running": 1}, False),
+    ],
+)
+def test_the_workflow_counts_every_trial_once(counts: dict[str, int], passes: bool) -> None:
+    (check,) = re.findall(r"python3 -c '\n(.*?)'\n", _workflow_commands(), re.S)
+
+    done = subprocess.run(
+        [sys.executable, "-c", check], input=json.dumps({"studies": [{"counts": counts}]}),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode == 0) is passes, done.stderr
+
+
+def test_the_worker_makes_as_many_trials_as_the_workflow_counts(services: dict[str, Any]) -> None:
+    assert services["worker"]["command"] == ["--create", "--trials", "100"]
+    assert "== 100, counts" in _workflow_commands()
+
+
+def _workflow_commands() -> str:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "compose.yml").read_text())
+    return "\n".join(step["run"] for step in workflow["jobs"]["up"]["steps"] if "run" in step)
 
 
 def test_what_is_copied_exists_and_is_not_ignored(instructions: list[tuple[str, str]]) -> None:
