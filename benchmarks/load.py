@@ -24,23 +24,58 @@ SEED_BATCH = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What to drive: a study of `trials` x `params`, `connections` in a closed loop for `seconds` after `warmup`."""
+    """What to drive: `studies` one after the other, each seeded with `trials` x `params`, each for `cycles` cycles over
+    all connections in a closed loop, after `warmup` cycles that do not count.
+    """
 
     trials: int = 1000
     params: int = 10
     connections: int = 16
-    seconds: float = 10.0
-    warmup: float = 2.0
+    studies: int = 8
+    cycles: int = 400
+    warmup: int = 100
 
 
 @dataclass(slots=True, kw_only=True)
 class Measured:
-    """Finished cycles a second, and the milliseconds of each call."""
+    """Cycles that counted and the seconds they took in all, and the milliseconds of each call."""
 
-    cycles_per_s: float = 0.0
+    cycles: int = 0
+    seconds: float = 0.0
     ask: list[float] = field(default_factory=list)
     report: list[float] = field(default_factory=list)
     tell: list[float] = field(default_factory=list)
+
+
+class Round:
+    """One study's cycles: begun until there are enough, counted after the warm-up."""
+
+    def __init__(self, spec: Spec, measured: Measured) -> None:
+        self._left = spec.warmup + spec.cycles
+        self._warm = spec.warmup
+        self._measured = measured
+        self._began = 0.0
+
+    def begin(self) -> bool:
+        """Whether there is a cycle left to begin."""
+        self._left -= 1
+        return self._left >= 0
+
+    def end(self, times: list[float]) -> None:
+        """Takes the moments at which a cycle's calls began and the last one ended."""
+        if self._warm > 0:
+            self._warm -= 1
+            self._began = times[-1]
+            return
+        measured = self._measured
+        measured.cycles += 1
+        calls = (measured.ask, measured.report, measured.tell)
+        for call, start, stop in zip(calls, times[:-1], times[1:], strict=True):
+            call.append(1000 * (stop - start))
+
+    def close(self) -> None:
+        """Adds the time since the warm-up."""
+        self._measured.seconds += time.perf_counter() - self._began
 
 
 class Connection:
@@ -71,15 +106,12 @@ class Connection:
 
 
 async def drive(address: Address, spec: Spec) -> Measured:
-    """Seeds a study and drives it."""
-    study = await seeded_study(address, spec)
+    """Seeds and drives one study after the other."""
     measured = Measured()
-    begin = time.perf_counter() + spec.warmup
-    end = begin + spec.seconds
-    cycles = await asyncio.gather(
-        *(worker(address, study, f"bench-{n}", begin, end, measured) for n in range(spec.connections))
-    )
-    measured.cycles_per_s = sum(cycles) / spec.seconds
+    for _ in range(spec.studies):
+        study, round_ = await seeded_study(address, spec), Round(spec, measured)
+        await asyncio.gather(*(worker(address, study, f"bench-{n}", round_) for n in range(spec.connections)))
+        round_.close()
     return measured
 
 
@@ -101,11 +133,10 @@ async def seeded_study(address: Address, spec: Spec) -> str:
     return study
 
 
-async def worker(address: Address, study: str, name: str, begin: float, end: float, measured: Measured) -> int:
-    """Asks, reports and tells until the end; the number of cycles that ended between begin and end."""
+async def worker(address: Address, study: str, name: str, round_: Round) -> None:
+    """Asks, reports and tells while there are cycles to begin."""
     connection = await Connection(address).open()
-    cycles = 0
-    while True:
+    while round_.begin():
         times = [time.perf_counter()]
         asked = await connection.post(f"{study}/ask", {"request_id": uuid.uuid4().hex, "worker": name})
         times.append(time.perf_counter())
@@ -116,17 +147,7 @@ async def worker(address: Address, study: str, name: str, begin: float, end: flo
         times.append(time.perf_counter())
         await connection.post(f"{path}/tell", {"lease": trial["lease"], "state": "complete", "values": [value]})
         times.append(time.perf_counter())
-        if times[-1] > end:
-            return cycles
-        if times[0] >= begin:
-            note(measured, times)
-        cycles += times[-1] >= begin
-
-
-def note(measured: Measured, times: list[float]) -> None:
-    """Adds a cycle's three calls."""
-    for calls, start, stop in zip((measured.ask, measured.report, measured.tell), times[:-1], times[1:], strict=True):
-        calls.append(1000 * (stop - start))
+        round_.end(times)
 
 
 def loss(params: dict[str, float]) -> float:

@@ -129,31 +129,41 @@ class Batcher:
             self._committer = asyncio.create_task(self._commit())
 
     async def _sample(self) -> None:
-        committing: asyncio.Future[Any] | None = None
+        committing: asyncio.Task[None] | None = None
         while self._to_sample:
             items = _take(self._to_sample)
-            if not items:
-                continue
-            try:
-                prepared = await self._prepare(items)
-            except DomainError as error:
-                _fail(items, error)
-                continue
-            except Exception:
-                # The verb samples once more under the lock, item by item, and so finds out whose fault it was.
-                logger.exception("sampling ahead failed")
-                prepared = Prepared()
-            for item in items:
-                item.prepared = prepared
+            prepared = await self._prepared(items) if items else None
             if committing is not None:
                 await committing
-            self._commit_soon(items)
-            committing = asyncio.ensure_future(self._committed(items, prepared))
-            self._in_flight.append(prepared)
-        if committing is not None:
-            await committing
+                committing = None
+            if prepared is not None:
+                committing = self._hand_over(items, prepared)
+            if committing is not None and not self._to_sample:
+                # Asks that come in the meantime find this task at work, so it looks again before it ends.
+                await committing
+                committing = None
 
-    async def _committed(self, items: Sequence[Item], prepared: Prepared) -> None:
+    async def _prepared(self, items: Sequence[Item]) -> Prepared | None:
+        """The samples for a group of asks, None where they have failed already."""
+        try:
+            return await self._prepare(items)
+        except DomainError as error:
+            _fail(items, error)
+            return None
+        except Exception:
+            # The verb samples once more under the lock, item by item, and so finds out whose fault it was.
+            logger.exception("sampling ahead failed")
+            return Prepared()
+
+    def _hand_over(self, items: Sequence[Item], prepared: Prepared) -> asyncio.Task[None]:
+        """Has the group committed, which the task waits for; until then its points are pending to the next."""
+        for item in items:
+            item.prepared = prepared
+        self._in_flight.append(prepared)
+        self._commit_soon(items)
+        return asyncio.create_task(self._until_answered(items, prepared))
+
+    async def _until_answered(self, items: Sequence[Item], prepared: Prepared) -> None:
         await asyncio.wait([item.answer for item in items])
         self._in_flight.remove(prepared)
 
