@@ -1,0 +1,96 @@
+"""The batcher, driven by many workers at once in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine
+from typing import Any
+
+from tpeak_server.domain.distributions import FloatDistribution
+from tpeak_server.domain.trial import TrialState
+from tpeak_server.service.application import Application
+from tpeak_server.service.asking import Asked
+from tpeak_server.service.commands import Ask, Tell
+from tpeak_server.service.studies import NewStudy
+
+SPACE = {"x": FloatDistribution(low=0.0, high=1.0)}
+
+
+def test_no_ask_is_left_waiting_however_it_falls_between_two_groups(database_url: str) -> None:
+    async def work(app: Application, study: int) -> list[int]:
+        keys = itertools.count()
+
+        async def worker(cycles: int) -> list[int]:
+            numbers = []
+            for _ in range(cycles):
+                asked: Asked = await app.submit(study, _ask(next(keys)))
+                numbers.append(asked.trials[0].record.trial.number)
+                await app.submit(study, _complete(asked))
+            return numbers
+
+        found = await asyncio.gather(*(worker(20) for _ in range(16)))
+        return sorted(itertools.chain(*found))
+
+    assert _run(database_url, "between groups", work) == list(range(320))
+
+
+def test_an_abandoned_ask_stops_nobody(database_url: str) -> None:
+    async def work(app: Application, study: int) -> list[int]:
+        abandoned = asyncio.ensure_future(app.submit(study, _ask("abandoned")))
+        await asyncio.sleep(0)
+        abandoned.cancel()
+        asked: Asked = await app.submit(study, _ask("patient"))
+        return [len(asked.trials)]
+
+    assert _run(database_url, "abandoned", work) == [1]
+
+
+def test_numbers_foreseen_wrongly_are_sampled_again_under_the_lock(database_url: str) -> None:
+    """Two applications on one database: each foresees numbers that the other takes."""
+
+    async def both() -> list[int]:
+        first, second = Application(database_url), Application(database_url)
+        study = await _study(first, "two at once")
+
+        async def worker(app: Application, name: str) -> list[int]:
+            asks = [await app.submit(study, _ask(f"{name}-{cycle}")) for cycle in range(20)]
+            return [trial.record.trial.number for asked in asks for trial in asked.trials]
+
+        jobs = [worker(app, f"{place}-{n}") for place, app in enumerate((first, second)) for n in range(4)]
+        found = await asyncio.gather(*jobs)
+        await asyncio.gather(first.stop(), second.stop())
+        return sorted(itertools.chain(*found))
+
+    assert asyncio.run(asyncio.wait_for(both(), 60)) == list(range(160))
+
+
+def _run(database_url: str, name: str, work: Any) -> Any:
+    async def all_of_it() -> Any:
+        app = Application(database_url)
+        try:
+            return await work(app, await _study(app, name))
+        finally:
+            await app.stop()
+
+    bounded: Coroutine[Any, Any, Any] = asyncio.wait_for(all_of_it(), 60)
+    return asyncio.run(bounded)
+
+
+async def _study(app: Application, name: str) -> int:
+    created = await app.studies.create(NewStudy(request_id=name, name=name, settings={}, load_if_exists=False))
+    return created.study.id
+
+
+def _ask(key: object) -> Ask:
+    return Ask(request_id=f"ask-{key}", worker="test", distributions=SPACE)
+
+
+def _complete(asked: Asked) -> Tell:
+    trial = asked.trials[0]
+    return Tell(
+        number=trial.record.trial.number,
+        lease=trial.lease.token,
+        state=TrialState.COMPLETE,
+        values=(trial.params["x"],),
+    )
