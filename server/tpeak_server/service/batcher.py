@@ -49,6 +49,10 @@ MAX_BATCH = 256
 MAX_QUEUE = 4096
 """Commands that may wait for one study; 1,000 workers with a report and a heartbeat each fit."""
 
+LIGHT_WORK = 200_000
+"""Kernels times parameters times suggestions up to which samples are drawn on the event loop, in less than 10 ms. A
+thread would take several times as long for them, in a contest for the interpreter: docs/adr/0006."""
+
 Transaction: TypeAlias = Callable[[Driver], Awaitable[tuple[Ledger, list[Any]]]]
 
 logger = logging.getLogger(__name__)
@@ -172,6 +176,8 @@ class Batcher:
         asks = [item.command for item in items if isinstance(item.command, Ask)]
         suggests = [item.command for item in items if isinstance(item.command, Suggest)]
         plan = self._sampling.plan(history, asks, suggests, self._in_flight)
+        if plan.work <= LIGHT_WORK:
+            return plan.draw()
         return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
 
     async def _commit(self) -> None:

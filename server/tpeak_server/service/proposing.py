@@ -175,8 +175,14 @@ class Plan:
     scenes: Sequence[tuple[Scene, int]]
     late: Sequence[tuple[Suggest, Mapping[str, float], Scene]]
 
+    @property
+    def work(self) -> int:
+        """How much there is to do, in kernels times parameters times suggestions."""
+        drawn = [*self.scenes, *((scene, 1) for *_, scene in self.late)]
+        return sum(len(scene.view.numbers) * len(scene.space) * count for scene, count in drawn)
+
     def draw(self) -> Prepared:
-        """Draws everything; runs in a thread."""
+        """Draws everything; may run in a thread."""
         points: list[Point] = []
         for scene, count in self.scenes:
             numbers = range(self.first + len(points), self.first + len(points) + count)
