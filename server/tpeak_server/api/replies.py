@@ -23,6 +23,8 @@ from tpeak_server.service.studies import Created, StudyCounts
 from tpeak_server.service.suggesting import SuggestedValue
 from tpeak_server.service.telling import Told
 
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False)
+
 Number = float | str
 """A float, or the name of a non-finite one."""
 
@@ -241,8 +243,7 @@ class StatusReply(TypedDict):
 
 def reply(body: Mapping[str, Any], status: int = 200) -> Response:
     """The response with this body; a non-finite number in it would be a mistake made here."""
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return Response(text, status, media_type="application/json")
+    return Response(_encoder.encode(body), status, media_type="application/json")
 
 
 def study(found: Study, counts: StudyCounts) -> StudyReply:

@@ -1,8 +1,8 @@
 """Where proposals come from: samples drawn ahead of the transaction, and under the lock where that came to nothing.
 
 The proposal of number n depends on the study's seed, n, the history at a seq W, what was running at W, and the numbers
-created after W and below n; on nothing else. W is stored with the trial. It may lag behind by a hundredth of the
-history: a sampler's model of it is then worth keeping, and one trial in a hundred changes it little.
+created after W and below n; on nothing else. W is stored with the trial. It may lag behind by a fiftieth of the
+history: a sampler's model of it is then worth keeping, and one trial in fifty changes it little.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Point:
     version: str
 
 
-LAG = 0.01
+LAG = 0.02
 MAX_LAG = 100
 """How many finished trials, as a share of those seen and at most, a scene may miss before it is set anew."""
 

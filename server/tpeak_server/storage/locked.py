@@ -7,9 +7,11 @@ ended; so everything after the lock sees what earlier holders of the lock have c
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from psycopg import AsyncRawCursor
 from psycopg.errors import UniqueViolation
 
 from tpeak_server.domain.changes import Changes, Clock, CurveEnd, Locked, Wanted
@@ -165,6 +167,12 @@ WITH clock AS (
 )
 SELECT count(*) FROM clock
 """
+PLACES = tuple(dict.fromkeys(re.findall(r"%\((\w+)\)s", WRITE)))
+"""The names of WRITE's parameters in the order of their numbers."""
+
+# Numbered here, once: psycopg would translate so long a statement anew for every batch.
+NUMBERED_WRITE = re.sub(r"%\((\w+)\)s", lambda match: f"${PLACES.index(match[1]) + 1}", WRITE)
+
 ASKED_BEFORE = "leases_study_id_request_id_ordinal_key"
 """The constraint that a repeated ask runs into where nobody looked for the first one."""
 
@@ -208,7 +216,8 @@ async def save(connection: Driver, study: int, expected_seq: int, lease_seconds:
         async with connection.pipeline():
             await _save_rare(connection, study, changes)
             await _save_study(connection, study, changes)
-            written = await connection.execute(WRITE, _written(study, expected_seq, lease_seconds, changes))
+            written = AsyncRawCursor(connection)
+            await written.execute(NUMBERED_WRITE, _written(study, expected_seq, lease_seconds, changes))
             # A statement that fails aborts the rest of the pipeline, this one too.
             await connection.execute("COMMIT")
             row = await written.fetchone()
@@ -222,8 +231,8 @@ async def save(connection: Driver, study: int, expected_seq: int, lease_seconds:
         raise OutOfDate
 
 
-def _written(study: int, expected_seq: int, lease_seconds: float, changes: Changes) -> dict[str, Any]:
-    """The parameters of WRITE."""
+def _written(study: int, expected_seq: int, lease_seconds: float, changes: Changes) -> list[Any]:
+    """The parameters of NUMBERED_WRITE."""
     assert changes.clock is not None, "a ledger that was not closed"
     rows: dict[str, Iterable[Sequence[Any]]] = {
         "n": map(_new_trial, changes.created.values()),
@@ -240,7 +249,8 @@ def _written(study: int, expected_seq: int, lease_seconds: float, changes: Chang
     }
     clock = changes.clock
     numbers = {"next_number": clock.next_number, "handed": clock.handed, "seq": clock.seq}
-    return {"study": study, "expected": expected_seq, "period": lease_seconds, **numbers, **columns}
+    named = {"study": study, "expected": expected_seq, "period": lease_seconds, **numbers, **columns}
+    return [named[name] for name in PLACES]
 
 
 async def _save_rare(connection: Driver, study: int, changes: Changes) -> None:

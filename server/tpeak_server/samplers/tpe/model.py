@@ -29,10 +29,17 @@ class Model:
         count = len(next(iter(columns.values()))) if columns else 0
         return self.bad.beside(self.layout.points(columns, count)) if count else None
 
+    def more_liars(self, liars: Kernels | None, came: Sequence[Mapping[str, float]]) -> Kernels | None:
+        """The kernels of pending trials and of those that came after them."""
+        for values in came:
+            liar = self.bad.beside(self.layout.point(values))
+            liars = liars.joined(liar) if liars else liar
+        return liars
+
     def best_of_each(
         self, uniforms: Sequence[Floats], given: Mapping[str, float], liars: Kernels | None
-    ) -> tuple[list[dict[str, float]], Kernels | None]:
-        """The internal values of the best candidate for each suggestion, and the kernels pending after the last.
+    ) -> list[dict[str, float]]:
+        """The internal values of the best candidate for each suggestion.
 
         The values `given` are part of each, and condition the rest. Suggestions come in order, and each is pending to
         those after it. `uniforms` has (1 + d + e, c) for each; what does not depend on the order is computed for the
@@ -48,12 +55,11 @@ class Model:
             # The mixtures' total weights are the same for all candidates: they cannot change which is the best.
             best = start + int(np.argmax(good[start : start + width] - bad[start : start + width]))
             found.append({**self.layout.values(candidates, best), **given})
-            liar = self.bad.beside(self.layout.point(found[-1]))
-            liars = liars.joined(liar) if liars else liar
             after = slice(start + width, None)
             if start + width < len(good):
+                liar = self.bad.beside(self.layout.point(found[-1]))
                 bad[after] = np.logaddexp(bad[after], liar.log_sum(candidates.take(after)))
-        return found, liars
+        return found
 
 
 def fit(view: View, space: Space) -> Model:

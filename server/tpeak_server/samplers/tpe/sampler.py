@@ -46,9 +46,11 @@ class TPESampler:
         liars = model.liars({name: pending[name] for name in space})
         shape = (1 + model.layout.dimensions, self.n_ei_candidates)
         suggestions: list[Suggestion] = []
+        found: list[dict[str, float]] = []
         for start in range(0, len(streams), AT_ONCE):
             uniforms = [stream("joint").random(shape) for stream in streams[start : start + AT_ONCE]]
-            found, liars = model.best_of_each(uniforms, given, liars)
+            liars = model.more_liars(liars, found)
+            found = model.best_of_each(uniforms, given, liars)
             suggestions += [_suggestion(values, given) for values in found]
         return suggestions
 
