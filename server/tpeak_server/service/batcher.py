@@ -53,6 +53,8 @@ LIGHT_WORK = 200_000
 """Kernels times parameters times suggestions up to which samples are drawn on the event loop, in less than 10 ms. A
 thread would take several times as long for them, in a contest for the interpreter: docs/adr/0006."""
 
+LEAVING = "the server is shutting down; send the request again"
+
 Transaction: TypeAlias = Callable[[Driver], Awaitable[tuple[Ledger, list[Any]]]]
 
 logger = logging.getLogger(__name__)
@@ -108,7 +110,7 @@ class Batcher:
     def submit(self, command: Command) -> asyncio.Future[Any]:
         """The command's answer, once it is committed. Raises Overloaded and ShuttingDown."""
         if self._closed:
-            raise ShuttingDown("the server is shutting down; send the request again")
+            raise ShuttingDown(LEAVING)
         if len(self._to_sample) + len(self._to_commit) >= MAX_QUEUE:
             raise Overloaded(f"{MAX_QUEUE} requests wait for this study; send the request again later")
         item = Item(command=command, answer=asyncio.get_running_loop().create_future())
@@ -121,11 +123,11 @@ class Batcher:
         return item.answer
 
     async def close(self) -> None:
-        """Takes no more commands and finishes those that wait."""
+        """Takes no more commands and finishes those that wait; what nobody works on any more is refused."""
         self._closed = True
-        while not self.idle:
-            tasks = [task for task in (self._sampler, self._committer) if task is not None and not task.done()]
-            await asyncio.wait(tasks)
+        while working := [task for task in (self._sampler, self._committer) if task is not None and not task.done()]:
+            await asyncio.wait(working)
+        _fail([*self._to_sample, *self._to_commit], ShuttingDown(LEAVING))
 
     def _commit_soon(self, items: Sequence[Item]) -> None:
         self._to_commit.extend(items)

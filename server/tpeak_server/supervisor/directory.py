@@ -111,10 +111,11 @@ class DataDirectory:
             ) from error
         if sys.platform != "win32" and owner != os.geteuid():
             raise Refused(f"the data directory {self.path} belongs to another user; name one of yours with --data-dir")
-        if self.host_file.name not in entries and entries - OWN_NAMES:
+        foreign = {entry for entry in entries if not _own(entry)}
+        if self.host_file.name not in entries and foreign:
             # Its permissions are about to be narrowed to the owner's: not those of just any directory.
             raise Refused(
-                f"{self.path} holds other things than tpeak's data ({min(entries - OWN_NAMES)}); "
+                f"{self.path} holds other things than tpeak's data ({min(foreign)}); "
                 "name an empty or a new directory with --data-dir"
             )
 
@@ -136,6 +137,11 @@ class DataDirectory:
         record = read_record(self.server_file)
         where = f" at {record.url} (process {record.pid})" if record else ""
         return f"a tpeak server runs already{where} on {self.path}; `tpeak down` stops it"
+
+
+def _own(entry: str) -> bool:
+    """Whether the name is one that tpeak gives, or of a file that is being written to take such a name."""
+    return entry in OWN_NAMES or (entry.startswith(".") and entry[1:].rpartition("-")[0] in OWN_NAMES)
 
 
 def same_host(one: str, other: str) -> bool:

@@ -65,6 +65,29 @@ def test_numbers_foreseen_wrongly_are_sampled_again_under_the_lock(database_url:
     assert asyncio.run(asyncio.wait_for(both(), 60)) == list(range(160))
 
 
+def test_closing_finishes_what_waits(database_url: str) -> None:
+    async def work(app: Application, study: int) -> list[int]:
+        asks = [asyncio.ensure_future(app.submit(study, _ask(key))) for key in range(40)]
+        await asyncio.sleep(0)
+        await app.stop()
+        return sorted(trial.record.trial.number for asked in await asyncio.gather(*asks) for trial in asked.trials)
+
+    assert _run(database_url, "closing", work) == list(range(40))
+
+
+def test_closing_refuses_what_a_cancelled_loop_left_behind(database_url: str) -> None:
+    async def work(app: Application, study: int) -> list[str]:
+        ask = asyncio.ensure_future(app.submit(study, _ask("left behind")))
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), ask}:
+            if "Batcher" in repr(task.get_coro()):
+                task.cancel()
+        await app.stop()
+        return [type(error).__name__ for error in await asyncio.gather(ask, return_exceptions=True)]
+
+    assert _run(database_url, "left behind", work) == ["ShuttingDown"]
+
+
 def _run(database_url: str, name: str, work: Any) -> Any:
     async def all_of_it() -> Any:
         app = Application(database_url)

@@ -43,7 +43,7 @@ def test_only_one_holds_it_at_a_time(directory):
 
 
 def test_of_many_at_once_one_holds_it(directory):
-    held, all_tried, refused = threading.Barrier(8), threading.Barrier(8), []
+    held, all_tried, refused = threading.Barrier(8, timeout=30), threading.Barrier(8, timeout=30), []
 
     def hold():
         held.wait()
@@ -60,6 +60,13 @@ def test_of_many_at_once_one_holds_it(directory):
     for thread in threads:
         thread.join()
     assert len(refused) == 7
+
+
+def test_what_another_process_is_just_writing_is_not_foreign(directory):
+    directory.path.mkdir()
+    (directory.path / ".host-k3j9x_2a").touch()
+    with directory.locked(SELF):
+        assert directory.host_file.exists()
 
 
 def test_a_dead_servers_record_is_removed_with_the_lock_taken(directory):
