@@ -58,16 +58,13 @@ class Layout:
 
     def points(self, columns: Mapping[str, Floats], count: int) -> Points:
         """The coordinates of `count` points from internal values by name; what is no value of the range is missing."""
-        numeric = _stacked(columns, self.numeric_names, count)
-        index = _stacked(columns, self.categorical_names, count)
-        return Points(
-            unit=self.axes.units(numeric),
-            choice=np.where((index >= 0) & (index < self.sizes), index, MISSING).astype(np.int64),
+        return self._points(
+            _stacked(columns, self.numeric_names, count), _stacked(columns, self.categorical_names, count)
         )
 
     def point(self, values: Mapping[str, float]) -> Points:
         """The coordinates of one point; the names that `values` lacks are missing."""
-        return self.points({name: np.array([value]) for name, value in values.items()}, 1)
+        return self._points(_column(values, self.numeric_names), _column(values, self.categorical_names))
 
     def uniform(self, fractions: Floats) -> Points:
         """The one point at these fractions of its ranges, (d + e,) in [0, 1): numeric coordinates first."""
@@ -85,6 +82,12 @@ class Layout:
         for name, index in zip(self.categorical_names, points.choice[:, which].tolist(), strict=True):
             values[name] = float(index)
         return values
+
+    def _points(self, numeric: Floats, index: Floats) -> Points:
+        return Points(
+            unit=self.axes.units(numeric),
+            choice=np.where((index >= 0) & (index < self.sizes), index, MISSING).astype(np.int64),
+        )
 
 
 def layout_of(space: Space) -> Layout:
@@ -116,3 +119,8 @@ def _stacked(columns: Mapping[str, Floats], names: tuple[str, ...], count: int) 
         if name in columns:
             row[:] = columns[name]
     return rows
+
+
+def _column(values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
+    """The named values as one column (names, 1), NaN for a name that is not there."""
+    return np.array([values.get(name, np.nan) for name in names], dtype=np.float64)[:, np.newaxis]

@@ -42,10 +42,12 @@ MAX_LAG = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a sampler sees for one space at one seq, when `first` was the next number."""
+    """What a sampler sees for one space: the view as of one seq, when `first` was the next number, and as pending what
+    ran then and every number from there up to `next`."""
 
     seq: int
     first: int
+    next: int
     space: Mapping[str, Distribution]
     view: View
     pending: Mapping[str, Floats]
@@ -144,9 +146,13 @@ class Sampling:
         """The scene for new points: the last one while it is fresh enough, with what was created since as pending."""
         scene = self._scene
         if scene is None or scene.space != space or _outdated(scene, history):
-            self._scene = scene = scene_of(history, space)
-        since = history.proposed_since(scene.first, space)
-        return replace(scene, pending={name: np.append(scene.pending[name], since[name]) for name in space})
+            scene = scene_of(history, space)
+        elif scene.next < history.clock.next_number:
+            since = history.proposed_since(scene.next, space)
+            pending = {name: np.append(scene.pending[name], since[name]) for name in space}
+            scene = replace(scene, next=history.clock.next_number, pending=pending)
+        self._scene = scene
+        return scene
 
     def point_under_lock(self, ledger: Ledger, number: int, space: Mapping[str, Distribution]) -> Point:
         """A point for the number, which sees the trials that this batch has created."""
@@ -223,6 +229,7 @@ def scene_of(history: History, space: Mapping[str, Distribution]) -> Scene:
     return Scene(
         seq=history.clock.seq,
         first=history.clock.next_number,
+        next=history.clock.next_number,
         space=space,
         view=history.view(space),
         pending=history.pending(space),

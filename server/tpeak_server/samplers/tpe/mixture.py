@@ -18,6 +18,10 @@ from tpeak_server.samplers.tpe.normal import NormalFamily, Normals
 from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT, weights_by_age
 
 
+HELD_BY_EXP = 600.0
+"""A sum whose logarithm is within this has lost nothing to the ends of a double's range, which lie beyond 700."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kernels:
     """Weighted product kernels; the weights (kernels,) are relative, their sum is the caller's to divide by."""
@@ -37,26 +41,29 @@ class Kernels:
         )
 
     def log_each(self, points: Points) -> Floats:
-        """log(weight * density) of every kernel at every point (c, kernels)."""
-        numeric = self.family.log_density(self.normals, points.unit)
+        """The log density of every kernel at every point (c, kernels), without the weights."""
+        each = self.family.log_density(self.normals, points.unit)
         if len(points.choice):
-            numeric += self.categoricals.log_density(points.choice)
-        numeric += np.log(self.weight)
-        return numeric
+            each += self.categoricals.log_density(points.choice)
+        return each
 
     def log_sum(self, points: Points) -> Floats:
         """The log of the weighted sum at every point (c,)."""
         each = self.log_each(points)
-        largest = each.max(axis=1)
-        each -= largest[:, np.newaxis]
-        log_sum: Floats = largest + np.log(np.exp(each, out=each).sum(axis=1))
+        # Most often exp() can hold them as they are, which saves two walks through a large array.
+        with np.errstate(over="ignore", divide="ignore"):
+            log_sum: Floats = np.log(np.exp(each) @ self.weight)
+        if not np.all(np.abs(log_sum) < HELD_BY_EXP):
+            largest = each.max(axis=1)
+            each -= largest[:, np.newaxis]
+            log_sum = largest + np.log(np.exp(each) @ self.weight)
         return log_sum
 
     def sample(self, uniforms: Floats, given: Points) -> Points:
         """One point a column of `uniforms` (1 + d + e, c), conditional on the one given point's coordinates."""
         d = len(self.normals.centre)
-        log_weight = self.log_each(given)[0]
-        cumulative = np.cumsum(np.exp(log_weight - log_weight.max()))
+        log_density = self.log_each(given)[0]
+        cumulative = np.cumsum(self.weight * np.exp(log_density - log_density.max()))
         kernels = np.searchsorted(cumulative, uniforms[0] * cumulative[-1], side="right")
         kernels = np.minimum(kernels, len(cumulative) - 1)
         unit = self.normals.sample(kernels, uniforms[1 : 1 + d])
