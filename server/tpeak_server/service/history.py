@@ -187,7 +187,9 @@ class History:
             self._last_step[number] = last = max(record.curve)
             self._last_loss[number] = self.study.signs[0] * record.curve[last][0]
         for name, (distribution_id, value) in record.params(self.interned).items():
-            column = self._columns.setdefault(name, Column(self._rows))
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = Column(self._rows)
             column.values[number], column.ids[number] = value, distribution_id
 
     def _remember_proposal(self, trial: Trial) -> None:
