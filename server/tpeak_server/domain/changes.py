@@ -110,7 +110,7 @@ class Changes:
     """All that one transaction writes to one study.
 
     `renewed` are the (number, epoch), all of them in `leases`, whose lease gets a fresh period; `name` is the study's
-    new name, "" to free it, None to leave it.
+    new name, "" to free it, None to leave it; `doubtful` says that an answer holds only if the rows were looked at.
     """
 
     clock: Clock | None = None
@@ -129,12 +129,13 @@ class Changes:
     late: list[LateResult] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     first_ask: bool = False
+    doubtful: bool = False
 
     @property
     def hot(self) -> bool:
-        """Whether there is nothing but what every batch writes: trials, leases, reports and events."""
+        """Whether there is nothing but what every batch writes (trials, leases, reports, events), and no doubt."""
         rare = (self.interned, self.suggested, self.attrs, self.late, self.requests)
-        return not (any(rare) or self.first_ask or self.study is not None or self.name is not None)
+        return not (any(rare) or self.doubtful or self.first_ask or self.study is not None or self.name is not None)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -44,13 +44,15 @@ def ask(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) ->
     before = ledger.asks.get(command.request_id)
     if before:
         return _again(ledger, command, before)
-    ledger.writable()
     trials: list[Issued] = []
     if ledger.study.state is StudyState.OPEN:
         _start_clock(ledger)
         trials = _hand_out(ledger, command, sampling, prepared)
     if trials:
         return Asked(trials=tuple(trials), seq=ledger.seq)
+    # A repetition that hands out trials runs into the leases of the first; one that does not must be looked up.
+    ledger.changes.doubtful = True
+    ledger.writable()
     done = _done(ledger)
     return Asked(trials=(), seq=ledger.seq, done=done, retry_after_s=None if done else RETRY_AFTER_S)
 
