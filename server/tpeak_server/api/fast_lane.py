@@ -63,5 +63,6 @@ async def _handle(request: StrictRequest, hot: re.Match[str]) -> Response:
     try:
         arguments["body"] = body_type.model_validate(body)
     except ValidationError as error:
-        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
+        errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(errors, body=body) from None
     return await handler(**arguments)

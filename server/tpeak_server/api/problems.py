@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from tpeak_server.domain.errors import Conflict, DomainError, Invalid, NotFound, Overloaded, Unavailable
+from tpeak_server.domain.errors import Conflict, DomainError, Invalid, NotFound, Overloaded, Unavailable, pointer
 
 STATUS: dict[type[DomainError], int] = {
     NotFound: 404,
@@ -28,6 +28,9 @@ ROUTING = {
     404: ("route_not_found", "there is no such route; /docs lists them"),
     405: ("method_not_allowed", "this route has no such method; /docs lists them"),
 }
+
+MAX_DETAIL = 500
+"""Characters of a message that is not the service's own, and of a key in `where`."""
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +90,25 @@ async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     source, *path = first["loc"]
-    inside = "/" + "/".join(str(part) for part in path) if source == "body" else str(path[0] if path else source)
-    return problem(422, Invalid.code, str(first["msg"]), where=inside)
+    if source == "body":
+        where = pointer(_found(path, error.body, missing=first["type"] == "missing"))
+    else:
+        where = str(path[0] if path else source)
+    # The message may repeat a word of the body, which may be of any length.
+    return problem(422, Invalid.code, str(first["msg"])[:MAX_DETAIL], where=where)
+
+
+def _found(path: Iterable[str | int], body: Any, *, missing: bool) -> Iterator[str | int]:
+    """The path without what is not of the body: pydantic names the members of a union as well, and a key as [key]."""
+    here, parts = body, list(path)
+    for index, part in enumerate(parts):
+        if isinstance(part, str) and len(part) > MAX_DETAIL:
+            return
+        inside = part in here if isinstance(here, dict) else isinstance(here, list) and isinstance(part, int)
+        if inside:
+            here = here[part]
+        if inside or (missing and index == len(parts) - 1):
+            yield part
 
 
 async def _refused(_: Request, error: Exception) -> Response:

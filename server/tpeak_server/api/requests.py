@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
-from tpeak_server.domain.errors import InvalidDistribution
+from tpeak_server.domain.errors import InvalidDistribution, pointer
 from tpeak_server.domain.study import Direction
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.service import commands
@@ -318,7 +318,7 @@ def distribution(spec: FloatSpec | IntSpec | CategoricalSpec, where: str) -> Dis
 
 def distributions(specs: Mapping[str, FloatSpec | IntSpec | CategoricalSpec], where: str) -> dict[str, Distribution]:
     """The distributions by name. Raises InvalidDistribution, pointing into the body."""
-    return {name: distribution(spec, f"{where}/{name}") for name, spec in specs.items()}
+    return {name: distribution(spec, where + pointer([name])) for name, spec in specs.items()}
 
 
 def _vector(values: list[float] | None) -> tuple[float, ...] | None:

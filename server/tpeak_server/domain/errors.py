@@ -23,6 +23,7 @@ DomainError
 The api maps each to a status; nothing here knows of HTTP.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -139,3 +140,8 @@ class ShuttingDown(Unavailable):
     """The server is shutting down; another replica, or the next one, answers."""
 
     code = "shutting_down"
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """The JSON pointer (RFC 6901) to what the keys and indices lead to."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

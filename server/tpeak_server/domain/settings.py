@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from tpeak_server.domain.errors import Invalid
+from tpeak_server.domain.errors import Invalid, pointer
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class Registry(Generic[T]):
         return setting.default
 
     def _at(self, key: str) -> str:
-        return f"/{self._family}/{key}"
+        return pointer([self._family, key])
 
 
 def _check_bounds(setting: Count | Number, value: float, where: str) -> None:
