@@ -1,0 +1,208 @@
+"""Intermediate values: stored once, decided on once."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+Study = Any  # of conftest.py, which no module can import
+Service = Any
+Clock = Any
+MakeStudy = Callable[..., Study]
+EAGER = {"name": "median", "n_startup_trials": 1}
+
+
+def decision(reply: httpx.Response) -> dict[str, Any]:
+    """The reply without its seq."""
+    assert reply.status_code == 200, reply.text
+    return {name: value for name, value in reply.json().items() if name != "seq"}
+
+
+def refused(reply: httpx.Response) -> tuple[int, str]:
+    return reply.status_code, reply.json()["code"]
+
+
+@pytest.fixture
+def judged(make_study: MakeStudy) -> Study:
+    """A study that prunes what is above 1.0 at steps 0 to 4: one complete trial has set the mark."""
+    study = make_study(pruner=EAGER)
+    peer = study.trial()
+    for step in range(5):
+        study.report(peer, step, 1.0)
+    study.tell(peer, values=[1.0])
+    return study
+
+
+def test_a_report_says_to_go_on_and_how_long_the_lease_lasts(study: Study) -> None:
+    reply = study.report(study.trial(), 0, 0.5)
+    expected = {"prune": False, "reason": None, "cancel": False, "lease_seconds": 60.0, "kept": []}
+    assert decision(reply) == expected
+
+
+def test_the_first_value_of_a_step_stands_and_another_one_is_told_so(study: Study) -> None:
+    trial = study.trial()
+    study.report(trial, 3, 0.5)
+    for replica in (0, 1):
+        assert decision(study.report(trial, 3, 0.75, replica=replica))["kept"] == [3]
+        assert decision(study.report(trial, 3, 0.5, replica=replica))["kept"] == []
+    assert study.get("/trials/0")["reports"] == [{"step": 3, "values": [0.5]}]
+
+
+def test_a_report_of_old_and_new_steps_stores_the_new_ones(study: Study) -> None:
+    trial = study.trial()
+    study.report(trial, 1, 0.5)
+    reports = [{"step": 2, "values": [0.25]}, {"step": 1, "values": [9.0]}, {"step": 0, "values": [1.0]}]
+    assert decision(study.of(trial, "report", {"reports": reports}))["kept"] == [1]
+    assert study.get("/trials/0", replica=1)["reports"] == [
+        {"step": 0, "values": [1.0]},
+        {"step": 1, "values": [0.5]},
+        {"step": 2, "values": [0.25]},
+    ]
+
+
+def test_a_step_twice_in_one_report_has_its_first_value(study: Study) -> None:
+    trial = study.trial()
+    reports = [{"step": 0, "values": [1.0]}, {"step": 0, "values": [2.0]}]
+    assert decision(study.of(trial, "report", {"reports": reports}))["kept"] == [0]
+    assert study.get("/trials/0")["reports"] == [{"step": 0, "values": [1.0]}]
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        (-0.0, 0.0),
+        (5e-324, 0.0),
+        ("NaN", 0.0),
+        ("Infinity", "-Infinity"),
+        (0.1 + 0.2, 0.3),
+        (1.7976931348623157e308, "Infinity"),
+    ],
+)
+def test_values_are_stored_bit_for_bit(study: Study, value: Any, other: Any) -> None:
+    trial = study.trial()
+    study.report(trial, 0, value, other)
+    for replica in (0, 1):
+        assert decision(study.report(trial, 0, value, other, replica=replica))["kept"] == []
+        assert decision(study.report(trial, 0, other, value, replica=replica))["kept"] == [0]
+    (stored,) = study.get("/trials/0")["reports"]
+    assert [bits(found) for found in stored["values"]] == [bits(value), bits(other)]
+
+
+def bits(value: float | str) -> bytes:
+    """A double's bytes; non-finite ones come by name."""
+    return struct.pack(">d", float(value))
+
+
+def test_the_decision_to_prune_names_its_reason_and_is_the_same_for_every_repetition(judged: Study) -> None:
+    trial = judged.trial()
+    first = decision(judged.report(trial, 0, 2.0))
+    assert first["prune"] is True
+    assert first["reason"] == "step 0: best 2 is above the median 1 of 1 complete trial"
+    judged.finish(3.0)
+    for replica in (0, 1, 0):
+        assert decision(judged.report(trial, 0, 2.0, replica=replica)) == first
+
+
+def test_prune_is_sticky_however_good_what_follows(judged: Study) -> None:
+    trial = judged.trial()
+    reason = judged.report(trial, 0, 2.0).json()["reason"]
+    for step, replica in ((1, 0), (2, 1), (3, 0)):
+        reply = decision(judged.report(trial, step, -100.0, replica=replica))
+        assert (reply["prune"], reply["reason"]) == (True, reason)
+
+
+def test_a_decision_to_go_on_is_repeated_though_it_would_be_another_today(make_study: MakeStudy) -> None:
+    study = make_study(pruner=EAGER)
+    trial = study.trial()
+    first = decision(study.report(trial, 0, 2.0))
+    peer = study.trial()
+    study.report(peer, 0, 1.0)
+    study.tell(peer, values=[1.0])
+    for replica in (0, 1):
+        assert decision(study.report(trial, 0, 2.0, replica=replica)) == first
+    assert decision(study.report(trial, 1, 2.0))["prune"] is False
+
+
+def test_a_new_epoch_is_judged_anew(judged: Study) -> None:
+    trial = judged.trial()
+    assert judged.report(trial, 0, 2.0).json()["prune"] is True
+    judged.of(trial, "release", {})
+    again = judged.trial()
+    assert again["number"] == trial["number"]
+    assert judged.report(again, 0, 0.5).json()["prune"] is False
+    assert judged.report(again, 1, 2.0).json()["prune"] is False
+
+
+def test_a_study_that_maximizes_prunes_what_is_below(make_study: MakeStudy) -> None:
+    study = make_study(directions=["maximize"], pruner=EAGER)
+    peer, good, bad = study.ask(count=3)
+    study.report(peer, 0, 1.0)
+    study.tell(peer, values=[1.0])
+    assert study.report(good, 0, 2.0).json()["prune"] is False
+    assert study.report(bad, 0, 0.5).json()["reason"] == "step 0: best 0.5 is below the median 1 of 1 complete trial"
+
+
+def test_a_trial_of_several_objectives_is_never_pruned(make_study: MakeStudy) -> None:
+    study = make_study(directions=["minimize", "minimize"], pruner=EAGER)
+    peer, bad = study.ask(count=2)
+    study.report(peer, 0, 1.0, 1.0)
+    study.tell(peer, values=[1.0, 1.0])
+    assert study.report(bad, 0, 100.0, 100.0).json()["prune"] is False
+
+
+def test_another_number_of_values_than_before_is_refused_and_nothing_is_stored(study: Study) -> None:
+    trial = study.trial()
+    study.report(trial, 0, 0.5)
+    reports = [{"step": 1, "values": [0.5]}, {"step": 2, "values": [0.5, 0.5]}]
+    for replica in (0, 1):
+        reply = study.of(trial, "report", {"reports": reports}, replica=replica)
+        assert refused(reply) == (422, "invalid_value")
+        assert reply.json()["where"] == "/reports/1/values"
+    assert [report["step"] for report in study.get("/trials/0")["reports"]] == [0]
+
+
+def test_a_lease_that_has_ended_reports_no_more_but_hears_its_answers_again(study: Study) -> None:
+    trial = study.trial()
+    first = decision(study.report(trial, 0, 0.5))
+    study.of(trial, "release", {})
+    newer = study.trial(replica=1)
+    study.report(newer, 0, 0.75)
+    for replica in (0, 1):
+        assert refused(study.report(trial, 1, 0.5, replica=replica)) == (409, "lease_lost")
+        assert decision(study.report(trial, 0, 0.5, replica=replica)) == first
+    assert study.get("/trials/0")["reports"] == [{"step": 0, "values": [0.75]}]
+
+
+def test_a_trial_that_has_its_result_takes_no_report(study: Study) -> None:
+    trial = study.finish(1.0)
+    for replica in (0, 1):
+        assert refused(study.report(trial, 0, 0.5, replica=replica)) == (409, "lease_lost")
+
+
+def test_an_archived_study_takes_no_report_but_repeats_its_answers(service: Service, study: Study) -> None:
+    trial = study.trial()
+    first = decision(study.report(trial, 0, 0.5))
+    service.send("DELETE", study.path)
+    assert refused(study.report(trial, 1, 0.5)) == (409, "study_archived")
+    assert decision(study.report(trial, 0, 0.5)) == first
+
+
+def test_simultaneous_reports_of_one_step_through_two_replicas_store_one(service: Service, study: Study) -> None:
+    trial = study.trial()
+    bodies = [{"lease": trial["lease"], "reports": [{"step": 0, "values": [float(n % 5)]}]} for n in range(30)]
+    replies = service.race([("POST", f"{study.path}/trials/0/report", body) for body in bodies])
+    (stored,) = study.get("/trials/0")["reports"]
+    kept = [reply.json()["kept"] for reply in replies]
+    assert kept == [[] if n % 5 == stored["values"][0] else [0] for n in range(30)]
+
+
+def test_the_names_used_so_far_are_the_parameters_of_a_running_trial(study: Study) -> None:
+    space = {name: {"type": "float", "low": 0.0, "high": 1.0} for name in ("x", "y")}
+    trial = study.trial(distributions=space)
+    assert sorted(study.get("/trials/0")["params"]) == ["x", "y"]
+    study.of(trial, "report", {"reports": [{"step": 0, "values": [1.0]}], "used": ["y"]})
+    assert study.get("/trials/0", replica=1)["params"] == {"y": trial["params"]["y"]}
