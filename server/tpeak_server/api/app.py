@@ -32,9 +32,9 @@ def create_app(*, database_url: str, token: str) -> FastAPI:
         title="tpeak",
         version=__version__,
         lifespan=lifespan,
+        redirect_slashes=False,
         description="Hyperparameter optimization: ask, report, tell. See docs/protocol.md for the rules.",
     )
-    app.swagger_ui_oauth2_redirect_url = None
     problems.install(app)
     app.include_router(operations)
     app.include_router(v1)

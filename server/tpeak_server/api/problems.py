@@ -6,12 +6,14 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NotRequired
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from tpeak_server.domain.errors import Conflict, DomainError, Invalid, NotFound, Overloaded, Unavailable, pointer
 
@@ -35,6 +37,26 @@ MAX_DETAIL = 500
 logger = logging.getLogger(__name__)
 
 
+class Problem(TypedDict):
+    """What was wrong, by a stable code and in words; `where` is a JSON pointer, or the name of a parameter."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    where: NotRequired[str]
+
+
+_CONTENT = {"application/problem+json": {"schema": TypeAdapter(Problem).json_schema()}}
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "The request is wrong, or too early", "content": _CONTENT},
+    "5XX": {"description": "The server is at fault, or away for a while", "content": _CONTENT},
+}
+"""Every error of a route, for the documentation."""
+
+
 class Refused(HTTPException):
     """A request that is refused before any route has seen it."""
 
@@ -47,13 +69,8 @@ def problem(
     status: int, code: str, detail: str, *, where: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The response of an error."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
-    }
+    title = HTTPStatus(status).phrase
+    body = Problem(type="about:blank", title=title, status=status, code=code, detail=detail)
     if where is not None:
         body["where"] = where
     # ASCII only: a detail may show a part of the input, whatever that holds.

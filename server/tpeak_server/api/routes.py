@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
 from tpeak_server import __version__
 from tpeak_server.api import replies, requests
 from tpeak_server.api.bodies import StrictRoute
+from tpeak_server.api.problems import DOCUMENTED
 from tpeak_server.api.replies import reply
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.study import from_path
@@ -44,8 +46,11 @@ Number = Annotated[int, Path(alias="number", ge=0, le=requests.MAX_INT32)]
 TextQuery = Annotated[str | None, Query(max_length=requests.MAX_NAME, pattern="^[^\\x00]*$")]
 SeqQuery = Annotated[int | None, Query(ge=0, le=MAX_INT64)]
 
-operations = APIRouter(tags=["operations"])
-v1 = APIRouter(prefix="/api/v1", route_class=StrictRoute)
+# The guard asks for the token; this is for the documentation.
+bearer = Depends(HTTPBearer(auto_error=False, scheme_name="token", description="The server's token"))
+
+operations = APIRouter(tags=["operations"], responses=DOCUMENTED)
+v1 = APIRouter(prefix="/api/v1", route_class=StrictRoute, responses=DOCUMENTED, dependencies=[bearer])
 
 
 @operations.get("/healthz", response_model=replies.StatusReply)
@@ -68,7 +73,13 @@ async def meta(app: App) -> Response:
     return reply({"version": __version__, "features": FEATURES, "schema": SCHEMA, "incarnation": incarnation})
 
 
-@v1.post("/studies", tags=["studies"], status_code=201, response_model=replies.CreatedReply)
+@v1.post(
+    "/studies",
+    tags=["studies"],
+    status_code=201,
+    response_model=replies.CreatedReply,
+    responses={200: {"model": replies.CreatedReply, "description": "It was there"}},
+)
 async def create_study(body: requests.CreateStudy, app: App) -> Response:
     """Make a study, or load the one of that name."""
     answer = await app.studies.create(body.command())
