@@ -138,9 +138,8 @@ class TrialRecord:
     """A trial with all that the study learns from it.
 
     `lease` is the winning one, else the newest, None before the first; `resume` the latest one that left a checkpoint.
-    `curve` maps a step to the values that were
-    reported there in the lease's epoch and in the epochs that it resumes; `prune_reason` is set once the decision was
-    to prune.
+    `curve` maps a step to the values that were reported there in the lease's epoch and in the epochs that it resumes,
+    `inherited` to those that count for the next epoch; `prune_reason` is set once the decision was to prune.
     """
 
     trial: Trial
@@ -148,6 +147,7 @@ class TrialRecord:
     resume: Lease | None = None
     suggested: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     curve: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    inherited: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     prune_reason: str | None = None
 
     def known(self, interned: Mapping[int, Interned]) -> dict[str, tuple[int, float]]:
@@ -161,11 +161,11 @@ class TrialRecord:
             return known
         return {name: known[name] for name in self.lease.used if name in known}
 
-    def inherited_curve(self) -> dict[int, tuple[float, ...]]:
-        """The steps that count for the next epoch: those up to the checkpoint, where there is one."""
-        if self.resume is None or self.resume.checkpoint_step is None:
-            return {}
-        return {step: values for step, values in self.curve.items() if step <= self.resume.checkpoint_step}
+
+def up_to_checkpoint(curve: Mapping[int, tuple[float, ...]], lease: Lease) -> dict[int, tuple[float, ...]]:
+    """The steps of an epoch's curve that its lease's checkpoint covers."""
+    last = lease.checkpoint_step
+    return {step: values for step, values in curve.items() if last is not None and step <= last}
 
 
 def issued(trial: Trial) -> Trial:

@@ -25,6 +25,7 @@ from tpeak_server.domain.trial import (
     Trial,
     TrialRecord,
     TrialState,
+    up_to_checkpoint,
 )
 from tpeak_server.service.history import History
 
@@ -137,10 +138,7 @@ class Ledger:
     def issue(self, trial: Trial, lease: Lease) -> TrialRecord:
         """Hands the trial out under the lease."""
         before = self.record(trial.number)
-        if before.resume is not None and before.resume != before.lease:
-            # The newest epoch may have reported other values for the inherited steps: only the rows know.
-            self.stale = True
-        record = replace(before, trial=trial, lease=lease, curve=before.inherited_curve(), prune_reason=None)
+        record = replace(before, trial=trial, lease=lease, curve=before.inherited, prune_reason=None)
         self._put_trial(trial)
         self._records[trial.number] = record
         self._leases[trial.number, lease.epoch] = lease
@@ -162,8 +160,10 @@ class Ledger:
         self._leases[key] = lease
         record = self.record(lease.number)
         if record.lease is not None and record.lease.epoch == lease.epoch:
-            resume = lease if lease.checkpoint is not None else record.resume
-            self._records[lease.number] = replace(record, lease=lease, resume=resume)
+            record = replace(record, lease=lease)
+            if lease.checkpoint is not None:
+                record = replace(record, resume=lease, inherited=up_to_checkpoint(record.curve, lease))
+            self._records[lease.number] = record
         where = self.changes.issued if key in self.changes.issued else self.changes.leases
         where[key] = lease
 

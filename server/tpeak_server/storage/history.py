@@ -9,7 +9,7 @@ from typing import Any
 
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.errors import StudyNotFound
-from tpeak_server.domain.trial import Lease, Report, Trial, TrialRecord
+from tpeak_server.domain.trial import Lease, Report, Trial, TrialRecord, up_to_checkpoint
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.rows import (
     INTERNED_COLUMNS,
@@ -125,6 +125,7 @@ def record_of(
         resume=leases.get(trial.resume_epoch or 0),
         suggested=suggested,
         curve=_curve(epoch, leases, by_epoch),
+        inherited=_inherited(trial.resume_epoch or 0, leases, by_epoch),
         prune_reason=next((reason for reason in reasons if reason), None),
     )
 
@@ -134,13 +135,18 @@ def _curve(
 ) -> dict[int, tuple[float, ...]]:
     """The curve of an epoch: what it resumes, up to the checkpoint, and its own reports over it."""
     lease = leases.get(epoch)
-    curve: dict[int, tuple[float, ...]] = {}
-    if lease is not None and lease.resume_epoch is not None:
-        checkpoint = leases[lease.resume_epoch].checkpoint_step
-        earlier = _curve(lease.resume_epoch, leases, by_epoch)
-        curve = {step: values for step, values in earlier.items() if checkpoint is not None and step <= checkpoint}
+    resumes = None if lease is None else lease.resume_epoch
+    curve = {} if resumes is None else _inherited(resumes, leases, by_epoch)
     curve.update({report.step: report.values for report in by_epoch.get(epoch, ())})
     return curve
+
+
+def _inherited(
+    epoch: int, leases: Mapping[int, Lease], by_epoch: Mapping[int, list[Report]]
+) -> dict[int, tuple[float, ...]]:
+    """What the epoch hands on: its curve up to the checkpoint that it left, if any."""
+    lease = leases.get(epoch)
+    return {} if lease is None else up_to_checkpoint(_curve(epoch, leases, by_epoch), lease)
 
 
 def _with_attrs(trial: Trial, attrs: Mapping[str, Any]) -> Trial:
