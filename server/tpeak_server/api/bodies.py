@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from tpeak_server.api import strict_json
 from tpeak_server.api.problems import Refused
+from tpeak_server.domain.errors import Invalid
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -38,12 +39,15 @@ class StrictRequest(Request):
         except strict_json.MalformedJson as error:
             raise Refused(400, "malformed_body", f"the body is not JSON as accepted here: {error}") from None
 
-    async def strict_body(self) -> Any:
-        """What the body says, if it comes as JSON. Raises Refused."""
+    async def strict_body(self) -> dict[str, Any]:
+        """The object that the body is, if it comes as JSON. Raises Refused and Invalid."""
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise Refused(415, "unsupported_media_type", "send the body with Content-Type: application/json")
-        return await self.json()
+        body = await self.json()
+        if not isinstance(body, dict):
+            raise Invalid("the body must be a JSON object", where="")
+        return body
 
 
 class StrictRoute(APIRoute):

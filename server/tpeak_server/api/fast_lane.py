@@ -56,10 +56,10 @@ class FastLane:
 
 async def _handle(request: StrictRequest, hot: re.Match[str]) -> Response:
     handler, body_type = OF_STUDY[hot["ask"]] if hot["ask"] else OF_TRIAL[hot["verb"]]
+    body = await request.strict_body()
     arguments: dict[str, Any] = {"study": await routes.study_id(hot["study"]), "app": request.app.state.application}
     if hot["number"]:
         arguments["number"] = int(hot["number"])
-    body = await request.strict_body()
     try:
         arguments["body"] = body_type.model_validate(body)
     except ValidationError as error:

@@ -32,7 +32,7 @@ async def application(request: Request) -> Application:
     return found
 
 
-async def study_id(study: Annotated[str, Path(max_length=64)]) -> int:
+async def study_id(study: str) -> int:
     """The study's number out of the path. Raises StudyNotFound for what is no id."""
     found = from_path(study)
     if found is None:
