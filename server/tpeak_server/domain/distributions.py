@@ -44,8 +44,10 @@ class FloatDistribution:
             steps = (self.high - self.low) / self.step
             if not steps <= MAX_EXACT_INT:
                 raise InvalidDistribution("step must divide the range into at most 2^53 parts", where="step")
-            top = self.low + math.floor(steps + GRID_TOLERANCE) * self.step
-            object.__setattr__(self, "high", min(self.high, top))
+            # The slack covers the rounding of low + last * step: a range that is read again must be the same.
+            slack = GRID_TOLERANCE + self._rounding(self.step) + 4 * math.ulp(steps)
+            last = math.floor(steps + slack)
+            object.__setattr__(self, "high", min(self.high, self.low + last * self.step))
 
     def to_internal(self, value: Any) -> float:
         """The float itself. Raises InvalidValue for anything that is not a finite number."""
@@ -62,9 +64,11 @@ class FloatDistribution:
             return False
         if self.step is None:
             return True
-        # A sum low + k * step is rounded at the size of its greatest part, which may be far above a step.
-        rounding = math.ulp(max(abs(self.low), abs(self.high))) / self.step
-        return _on_grid((internal - self.low) / self.step, rounding)
+        return _on_grid((internal - self.low) / self.step, self._rounding(self.step))
+
+    def _rounding(self, step: float) -> float:
+        """How far, in steps, a sum low + k * step is rounded: at its greatest part, which may be far above a step."""
+        return math.ulp(max(abs(self.low), abs(self.high))) / step
 
     @property
     def single(self) -> bool:
@@ -154,6 +158,16 @@ class CategoricalDistribution:
             if _identity(choice) in seen:
                 raise InvalidDistribution(f"the choice {_shown(choice)} is there twice", where=f"choices/{index}")
             seen.add(_identity(choice))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the choices are the same, as the wire tells them apart: for Python True is 1."""
+        return isinstance(other, CategoricalDistribution) and self._identities() == other._identities()
+
+    def __hash__(self) -> int:
+        return hash(self._identities())
+
+    def _identities(self) -> tuple[tuple[bool, Any] | None, ...]:
+        return tuple(map(_identity, self.choices))
 
     def has(self, value: Any) -> bool:
         """Whether this is one of the choices."""
