@@ -157,8 +157,9 @@ def _shown(history: History) -> dict[str, str]:
         "ids": sorted(history.ids.items()),
         "counts": sorted((str(state), count) for state, count in history.counts.items() if count),
         "peers": (history.curves.complete, [history.curves.losses_at(step) for step in range(6)]),
-        "view": [view.numbers, view.outcome, view.loss, view.last_step, view.last_loss, view.violation, view.columns],
-        "pending": history.pending(space),
+        "rows": [view.numbers, view.outcome, view.loss, view.last_step, view.last_loss, view.violation],
+        "columns": sorted(view.columns.items()),
+        "pending": sorted(history.pending(space).items()),
     }
     for number, record in sorted(history.unfinished.items()):
         timeless = replace(record.trial, created_at=None, started_at=None, finished_at=None)
