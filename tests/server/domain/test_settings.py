@@ -1,0 +1,106 @@
+"""Settings by name: filled, checked, and wrong ones explained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tpeak_server.domain.errors import Invalid
+from tpeak_server.domain.settings import Count, Kind, Number, Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mill:
+    stones: int = 0
+    speed: float = 0.0
+
+
+MILLS: Registry[Mill] = Registry(
+    "mill",
+    {
+        "wind": Kind(
+            build=Mill,
+            settings=(Count(name="stones", default=2, least=1, most=4), Number(name="speed", least=0.0, most=9.5)),
+        ),
+        "water": Kind(build=Mill),
+    },
+)
+
+
+def test_a_spec_is_filled_with_defaults_in_the_order_of_the_settings() -> None:
+    full = MILLS.resolve({"speed": 3, "name": "wind"})
+    assert list(full.items()) == [("name", "wind"), ("stones", 2), ("speed", 3.0)]
+    assert type(full["speed"]) is float
+    assert MILLS.resolve({"name": "water"}) == {"name": "water"}
+
+
+def test_a_full_spec_stays_as_it_is() -> None:
+    full = {"name": "wind", "stones": 4, "speed": 9.5}
+    assert MILLS.resolve(full) == full
+    assert MILLS.resolve(MILLS.resolve(full)) == full
+
+
+def test_a_spec_is_not_changed() -> None:
+    spec = {"name": "wind", "speed": 1}
+    MILLS.resolve(spec)
+    MILLS.build(spec)
+    assert spec == {"name": "wind", "speed": 1}
+
+
+def test_what_a_spec_describes_is_built() -> None:
+    assert MILLS.build({"name": "wind", "speed": 0, "stones": 1}) == Mill(stones=1, speed=0.0)
+    assert MILLS.build({"name": "water"}) == Mill()
+
+
+@pytest.mark.parametrize(
+    ("spec", "where", "message"),
+    [
+        ({}, "/mill/name", "a mill needs a name: water or wind"),
+        ({"name": None}, "/mill/name", "a mill needs a name: water or wind"),
+        ({"name": "wnd"}, "/mill/name", "there is no mill 'wnd'; did you mean 'wind'?"),
+        ({"name": "tide"}, "/mill/name", "there is no mill 'tide'; there is water, wind"),
+        ({"name": 7}, "/mill/name", "there is no mill 7; there is water, wind"),
+        ({"name": ["wind"]}, "/mill/name", "there is no mill ['wind']; did you mean 'wind'?"),
+        ({"name": "wind"}, "/mill/speed", "the mill 'wind' needs speed"),
+        (
+            {"name": "wind", "speed": 1, "stone": 1},
+            "/mill/stone",
+            "the mill 'wind' has no setting 'stone'; did you mean 'stones'?",
+        ),
+        (
+            {"name": "wind", "speed": 1, "x/~": 1},
+            "/mill/x~1~0",
+            "the mill 'wind' has no setting 'x/~'; there is stones, speed",
+        ),
+        ({"name": "water", "stones": 1}, "/mill/stones", "the mill 'water' has no setting 'stones'; it has none"),
+        (
+            {"name": "wind", "speed": 1, "stones": 0},
+            "/mill/stones",
+            "stones must lie within 1 .. 4, got 0",
+        ),
+        ({"name": "wind", "speed": 1, "stones": 5}, "/mill/stones", "stones must lie within 1 .. 4, got 5"),
+        ({"name": "wind", "speed": 1, "stones": 2.0}, "/mill/stones", "stones must be an integer, got 2.0"),
+        ({"name": "wind", "speed": 1, "stones": True}, "/mill/stones", "stones must be an integer, got True"),
+        ({"name": "wind", "speed": 1, "stones": None}, "/mill/stones", "stones must be an integer, got None"),
+        ({"name": "wind", "speed": "1"}, "/mill/speed", "speed must be a number, got '1'"),
+        ({"name": "wind", "speed": False}, "/mill/speed", "speed must be a number, got False"),
+        ({"name": "wind", "speed": 9.75}, "/mill/speed", "speed must lie within 0.0 .. 9.5, got 9.75"),
+        ({"name": "wind", "speed": math.nan}, "/mill/speed", "speed must lie within 0.0 .. 9.5, got nan"),
+        ({"name": "wind", "speed": math.inf}, "/mill/speed", "speed must lie within 0.0 .. 9.5, got inf"),
+    ],
+)
+def test_what_is_wrong_is_explained(spec: dict[str, Any], where: str, message: str) -> None:
+    for attempt in (MILLS.resolve, MILLS.build):
+        with pytest.raises(Invalid) as refused:
+            attempt(spec)
+        assert (refused.value.where, refused.value.message) == (where, message)
+
+
+@pytest.mark.parametrize("spec", [{"name": "x" * 10_000}, {"name": "water", "y" * 10_000: 1}])
+def test_an_explanation_shows_a_long_word_in_part(spec: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as refused:
+        MILLS.resolve(spec)
+    assert len(refused.value.message) < 200
