@@ -42,6 +42,8 @@ SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transactio
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
+TOO_SLOW = "the database did not take the write in time; send it again with the same key"
+
 logger = logging.getLogger(__name__)
 
 
@@ -72,7 +74,7 @@ class Database:
                 break
             await asyncio.sleep(pause_s)
             pause_s *= 2
-        raise DatabaseUnavailable("the database did not take the write in time; send it again with the same key")
+        raise DatabaseUnavailable(TOO_SLOW)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Driver]:
@@ -114,6 +116,8 @@ class Database:
             raise InvalidValue(f"the database refuses a value: {error}") from error
         if state == QUERY_CANCELED and attempt == 1:
             return
+        if state == QUERY_CANCELED:
+            raise DatabaseUnavailable(TOO_SLOW) from error
         if state is not None and state not in RERUN_STATES and not state.startswith("08"):
             raise error
         if state in GONE_STATES or state is None or state.startswith("08"):

@@ -1,0 +1,257 @@
+"""Transactions: what is run again, and what the caller gets to hear."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue, NotRunning
+from tpeak_server.storage.database import POOL_SIZE, Database, Driver
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+Work = Callable[[Driver], Awaitable[Any]]
+
+
+class Tried:
+    """Work that notes its run, and fails in its first runs."""
+
+    def __init__(self, statement: str, *, failures: int) -> None:
+        self.runs = 0
+        self._statement = statement
+        self._failures = failures
+
+    async def __call__(self, connection: Driver) -> int:
+        self.runs += 1
+        await connection.execute("INSERT INTO noted VALUES (%s)", [self.runs])
+        if self.runs <= self._failures:
+            await connection.execute(self._statement)
+        return self.runs
+
+
+def failing(state: str) -> str:
+    """A statement that fails with this SQLSTATE."""
+    return f"DO $$ BEGIN RAISE EXCEPTION 'on purpose' USING ERRCODE = '{state}'; END $$"
+
+
+@pytest.fixture(autouse=True)
+def noted(sql: Sql) -> Callable[[], list[int]]:
+    """What has been committed to a table of this test's."""
+    sql("DROP TABLE IF EXISTS noted")
+    sql("CREATE TABLE noted (run integer)")
+    return lambda: [row[0] for row in sql("SELECT run FROM noted ORDER BY run")]
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """The URL of a port that is taken and where nobody answers."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"postgresql://user@127.0.0.1:{taken.getsockname()[1]}/none"
+
+
+def run(database_url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
+    async def bounded() -> Any:
+        database = Database(database_url)
+        try:
+            return await asyncio.wait_for(work(database), 30)
+        finally:
+            await database.close()
+
+    return asyncio.run(bounded())
+
+
+@pytest.mark.parametrize(
+    "state", ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "57014"]
+)
+def test_what_may_pass_is_run_again_from_the_start(database_url: str, noted: Any, state: str) -> None:
+    work = Tried(failing(state), failures=1)
+    assert run(database_url, lambda database: database.transaction(work)) == 2
+    assert noted() == [2]
+
+
+def test_a_backend_that_dies_in_the_middle_leaves_nothing_and_the_work_is_done_once(
+    database_url: str, noted: Any
+) -> None:
+    work = Tried("SELECT pg_terminate_backend(pg_backend_pid())", failures=1)
+    assert run(database_url, lambda database: database.transaction(work)) == 2
+    assert noted() == [2]
+
+
+def test_two_transactions_that_cannot_both_be_serial_are_both_done_in_the_end(database_url: str, noted: Any) -> None:
+    both_have_read = asyncio.Event()
+    reads = 0
+
+    async def count_and_note(connection: Driver) -> None:
+        nonlocal reads
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        row = await (await connection.execute("SELECT count(*) FROM noted")).fetchone()
+        reads += 1
+        if reads == 2:
+            both_have_read.set()
+        await both_have_read.wait()
+        assert row is not None
+        await connection.execute("INSERT INTO noted VALUES (%s)", [row[0]])
+
+    async def both(database: Database) -> None:
+        await asyncio.gather(*(database.transaction(count_and_note) for _ in range(2)))
+
+    run(database_url, both)
+    assert noted() == [0, 1]
+    assert reads == 3
+
+
+def test_every_pooled_connection_may_be_dead(database_url: str, sql: Sql, noted: Any) -> None:
+    async def restarted(database: Database) -> list[int]:
+        together = asyncio.Barrier(POOL_SIZE)
+
+        async def hold(connection: Driver) -> None:
+            await connection.execute("SELECT 1")
+            await together.wait()
+
+        await asyncio.gather(*(database.transaction(hold) for _ in range(POOL_SIZE)))
+        sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tpeak'")
+        works = [Tried("SELECT 1", failures=0) for _ in range(POOL_SIZE)]
+        await asyncio.gather(*map(database.transaction, works))
+        return [work.runs for work in works]
+
+    run(database_url, restarted)
+    assert len(noted()) == POOL_SIZE
+
+
+def test_tries_are_used_up_in_the_end(database_url: str, noted: Any) -> None:
+    work = Tried(failing("40001"), failures=99)
+    with pytest.raises(DatabaseUnavailable):
+        run(database_url, lambda database: database.transaction(work))
+    assert (work.runs, noted()) == (5, [])
+
+
+def test_a_statement_that_takes_too_long_gets_one_more_chance(database_url: str, noted: Any) -> None:
+    work = Tried("SET LOCAL statement_timeout = 20; SELECT pg_sleep(60)", failures=99)
+    with pytest.raises(DatabaseUnavailable):
+        run(database_url, lambda database: database.transaction(work))
+    assert (work.runs, noted()) == (2, [])
+
+
+def test_a_database_that_refuses_connections_is_unavailable_to_writers_and_readers(nobody: str) -> None:
+    async def read(database: Database) -> None:
+        async with database.reading():
+            pass
+
+    work = Tried("SELECT 1", failures=0)
+    with pytest.raises(DatabaseUnavailable):
+        run(nobody, lambda database: database.transaction(work))
+    with pytest.raises(DatabaseUnavailable):
+        run(nobody, read)
+    assert work.runs == 0
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 / 0", "SELECT 'x'::text::integer", "SELECT 10 ^ 400"])
+def test_a_value_that_postgresql_refuses_is_the_caller_s_fault(database_url: str, noted: Any, statement: str) -> None:
+    async def read(database: Database) -> None:
+        async with database.reading() as connection:
+            await connection.execute(statement)
+
+    work = Tried(statement, failures=99)
+    with pytest.raises(InvalidValue):
+        run(database_url, lambda database: database.transaction(work))
+    with pytest.raises(InvalidValue):
+        run(database_url, read)
+    assert (work.runs, noted()) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [("SELECT * FROM nowhere", psycopg.errors.UndefinedTable), (failing("23505"), psycopg.errors.UniqueViolation)],
+)
+def test_other_errors_are_raised_at_once(database_url: str, noted: Any, statement: str, error: type[Exception]) -> None:
+    work = Tried(statement, failures=99)
+    with pytest.raises(error):
+        run(database_url, lambda database: database.transaction(work))
+    assert (work.runs, noted()) == (1, [])
+
+
+def test_an_error_of_the_domain_rolls_back_and_leaves_no_connection_in_a_transaction(
+    database_url: str, sql: Sql, noted: Any
+) -> None:
+    async def refuse(connection: Driver) -> None:
+        await connection.execute("INSERT INTO noted VALUES (1)")
+        raise NotRunning("on purpose")
+
+    async def refused(database: Database) -> list[tuple[Any, ...]]:
+        for _ in range(2 * POOL_SIZE):
+            with pytest.raises(NotRunning):
+                await database.transaction(refuse)
+        return sql("SELECT DISTINCT state FROM pg_stat_activity WHERE application_name = 'tpeak' AND state <> 'idle'")
+
+    assert (run(database_url, refused), noted()) == ([], [])
+
+
+def test_a_cancelled_transaction_leaves_nothing_and_gives_its_connection_back(database_url: str, noted: Any) -> None:
+    async def cancelled(database: Database) -> int:
+        for _ in range(2 * POOL_SIZE):
+            begun = asyncio.Event()
+
+            async def hang(connection: Driver, begun: asyncio.Event = begun) -> None:
+                await connection.execute("INSERT INTO noted VALUES (0)")
+                begun.set()
+                await connection.execute("SELECT pg_sleep(60)")
+
+            task = asyncio.create_task(database.transaction(hang))
+            await begun.wait()
+            task.cancel()
+            await asyncio.wait([task])
+        return int(await database.transaction(Tried("SELECT 1", failures=0)))
+
+    assert (run(database_url, cancelled), noted()) == (1, [1])
+
+
+def test_a_reader_sees_one_snapshot_and_writes_nothing(database_url: str, sql: Sql, noted: Any) -> None:
+    async def read(database: Database) -> list[int]:
+        counts = []
+        async with database.reading() as connection:
+            for _ in range(2):
+                row = await (await connection.execute("SELECT count(*) FROM noted")).fetchone()
+                assert row is not None
+                counts.append(row[0])
+                sql("INSERT INTO noted VALUES (1)")
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            async with database.reading() as connection:
+                await connection.execute("INSERT INTO noted VALUES (2)")
+        return counts
+
+    assert (run(database_url, read), noted()) == ([0, 0], [1, 1])
+
+
+def test_a_reader_whose_backend_dies_is_told_to_try_again_and_then_succeeds(database_url: str) -> None:
+    async def read(database: Database) -> int:
+        with pytest.raises(DatabaseUnavailable):
+            async with database.reading() as connection:
+                await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        async with database.reading() as connection:
+            row = await (await connection.execute("SELECT 7")).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    assert run(database_url, read) == 7
+
+
+def test_readers_that_take_their_time_keep_no_writer_waiting(database_url: str) -> None:
+    async def crowded(database: Database) -> int:
+        written = asyncio.Event()
+
+        async def read() -> None:
+            async with database.reading():
+                await written.wait()
+
+        readers = [asyncio.create_task(read()) for _ in range(2 * POOL_SIZE)]
+        runs = await database.transaction(Tried("SELECT 1", failures=0))
+        written.set()
+        await asyncio.gather(*readers)
+        return int(runs)
+
+    assert run(database_url, crowded) == 1
