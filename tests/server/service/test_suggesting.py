@@ -89,6 +89,13 @@ def test_a_parameter_whose_kind_has_changed_is_drawn_anew(study: Study) -> None:
     assert (stored["params"], stored["distributions"]) == ({"x": found["value"]}, {"x": OPTIMIZER})
 
 
+def test_an_integer_that_was_proposed_is_no_float_though_it_lies_in_the_range(study: Study) -> None:
+    trial = study.trial(distributions={"depth": DEPTH})
+    found = suggested(suggest(study, trial, "depth", {"type": "float", "low": 1.0, "high": 1000.0}))
+    assert found["distribution"] == {"type": "float", "low": 1.0, "high": 1000.0}
+    assert found["value"] != trial["params"]["depth"]
+
+
 @pytest.mark.parametrize(("choices", "stands"), [(["b", "a", "c"], True), (["c"], False)])
 def test_a_proposed_choice_stands_while_it_is_one_of_those_wanted(
     study: Study, choices: list[str], stands: bool

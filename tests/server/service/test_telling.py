@@ -129,11 +129,6 @@ def test_nan_makes_a_complete_trial_failed_and_says_why(make_study: MakeStudy) -
     assert study.get("/trials/0")["cause"] == "the objective returned NaN"
 
 
-def test_a_failed_trial_keeps_its_error(study: Study) -> None:
-    told = study.tell(study.trial(), "failed", error="ValueError: lr").json()
-    assert (told["state"], told["values"], told["cause"]) == ("failed", None, "ValueError: lr")
-
-
 @pytest.mark.parametrize("values", [[], [1.0, 2.0], None])
 def test_a_complete_trial_needs_one_value_per_direction(study: Study, values: list[float] | None) -> None:
     trial = study.trial()
@@ -141,10 +136,11 @@ def test_a_complete_trial_needs_one_value_per_direction(study: Study, values: li
     assert study.state(trial["number"]) == "running"
 
 
-def test_a_failed_trial_has_no_values(study: Study) -> None:
+def test_a_failed_trial_keeps_its_error_and_has_no_values(study: Study) -> None:
     trial = study.trial()
     assert refused(study.tell(trial, "failed", values=[1.0])) == (422, "invalid_request")
-    assert study.tell(trial, "failed").status_code == 200
+    told = study.tell(trial, "failed", error="ValueError: lr").json()
+    assert (told["state"], told["values"], told["cause"]) == ("failed", None, "ValueError: lr")
 
 
 def test_a_pruned_trial_without_values_takes_those_of_its_deepest_step(study: Study) -> None:
@@ -195,6 +191,15 @@ def test_a_late_complete_result_supersedes_the_lease_of_the_worker_that_has_the_
     assert [(number, code, body["values"]) for number, code, body in late_results(sql, leased)] == [
         (0, "already_finished", [0.25])
     ]
+
+
+def test_the_same_result_from_another_lease_is_no_repetition(leased: Study, clock: Clock) -> None:
+    late = expired(leased, clock)
+    newer = leased.trial()
+    leased.tell(newer, values=[0.5])
+    for replica in (0, 1):
+        assert refused(leased.tell(late, values=[0.5], replica=replica)) == (409, "already_finished")
+        assert leased.tell(newer, values=[0.5], replica=replica).status_code == 200
 
 
 def test_the_curve_of_a_trial_is_that_of_the_epoch_whose_result_won(leased: Study, clock: Clock) -> None:
