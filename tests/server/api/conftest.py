@@ -21,7 +21,7 @@ C = {"type": "categorical", "choices": ["a", 1, True, None, 2.5]}
 VALID: dict[str, dict[str, Any]] = {
     "POST /studies": {
         "request_id": "key",
-        "name": "name",
+        "name": "{name}",
         "directions": ["minimize"],
         "if_exists": "load",
         "sampler": {"name": "tpe", "n_startup_trials": 10},
@@ -38,7 +38,7 @@ VALID: dict[str, dict[str, Any]] = {
     },
     "PATCH /studies/{study}": {
         "request_id": "key",
-        "name": "other name",
+        "name": "{name}",
         "sampler": {"name": "random"},
         "pruner": {"name": "median", "interval_steps": 2},
         "max_trials": 10,
@@ -171,11 +171,12 @@ class Target:
         return copy.deepcopy(VALID[route])
 
     def send(self, route: str, body: Any) -> httpx.Response:
-        """What the route answers; the place for the lease is filled in."""
+        """What the route answers; the lease is filled in where it has its place, and a name that is free."""
         method, path = route.split()
         path = path.format(study=self.work.study, number=self.work.number)
-        if isinstance(body, dict) and body.get("lease") == "{lease}":
-            body = {**body, "lease": self.work.lease}
+        if isinstance(body, dict):
+            places = {"{lease}": self.work.lease, "{name}": f"name-{next(KEYS)}"}
+            body = {key: places.get(value, value) if isinstance(value, str) else value for key, value in body.items()}
         headers = {"Content-Type": "application/json"}
         return self._api.request(method, path, content=json.dumps(body), headers=headers)
 

@@ -34,6 +34,7 @@ WRONG: list[Any] = [
     {},
     {"": 1},
     {"x" * 300: 1},
+    {"x" * 5000: 1},
     {"type": "float"},
     {"name": "tpe", "n_ei_candidates": 0},
 ]
@@ -96,6 +97,7 @@ def send(target: Any, route: str, body: Any) -> bool:
         "lease_lost",
         "study_exists",
     }
+    assert "the database" not in problem["detail"], "a value that no column holds is refused before it gets there"
     assert len(response.content) < 2000, "a problem repeats no more of the body than helps"
     assert problem.get("where", "")[:1] in {"", "/"}
     assert target.now_stored() == target.stored, str(body)[:500]

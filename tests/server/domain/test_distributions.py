@@ -118,6 +118,20 @@ def test_the_top_of_a_float_grid_is_on_the_grid(low: float, high: float, step: f
     assert distribution.contains(distribution.high)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "step"),
+    [
+        (1.0, 68719476737.0, 1.7528457641601562),
+        (-0.0032413804743926947, 0.008854611107505374, 2.3084572425264425e-11),
+        (-40390265.04118408, 142413120.0442253, 0.006569002925408061),
+    ],
+)
+def test_the_top_of_a_fine_grid_does_not_creep_downwards(low: float, high: float, step: float) -> None:
+    once = FloatDistribution(low=low, high=high, step=step)
+    assert once.high > high - step
+    assert FloatDistribution(low=low, high=once.high, step=step).high == once.high
+
+
 @pytest.mark.parametrize(("high", "top"), [(10, 10), (9, 7), (8, 7), (1, 1)])
 def test_the_top_of_an_int_grid_is_on_the_grid(high: int, top: int) -> None:
     assert IntDistribution(low=1, high=high, step=3).high == top
