@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from tpeak_server.api import strict_json
 from tpeak_server.api.problems import Refused
@@ -19,16 +20,22 @@ class StrictRequest(Request):
     """A request whose body is at most MAX_BODY_BYTES of strict JSON."""
 
     async def body(self) -> bytes:
-        """The bytes of the body. Raises Refused past the limit, before the rest is read."""
+        """The bytes of the body. Raises Refused past the limit, before the rest is read, and where the client left."""
         if not hasattr(self, "_body"):
-            chunks, size = [], 0
-            async for chunk in self.stream():
-                size += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise Refused(413, "body_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
-                chunks.append(chunk)
-            self._body = b"".join(chunks)
+            try:
+                self._body = await self._counted()
+            except ClientDisconnect:
+                raise Refused(400, "malformed_body", "the client left before the body was whole") from None
         return self._body
+
+    async def _counted(self) -> bytes:
+        chunks, size = [], 0
+        async for chunk in self.stream():
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise Refused(413, "body_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     async def json(self) -> Any:
         """What the body says. Raises Refused where it is not strict JSON."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import json
+import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
-from tpeak_server.api import problems
+from tpeak_server.api import create_app, problems
 from tpeak_server.api.problems import status_of
 from tpeak_server.domain import errors
 from tpeak_server.domain.errors import DomainError
@@ -82,6 +87,60 @@ def test_the_sources_name_no_code_that_the_table_lacks() -> None:
 def test_the_docstring_draws_the_whole_tree() -> None:
     drawn = re.findall(r"^[│ ├└─]*([A-Z]\w+)$", errors.__doc__ or "", flags=re.MULTILINE)
     assert set(drawn) == {"DomainError", *(kind.__name__ for kind in tree())}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in tree() if hasattr(kind, "code")])
+def test_every_error_is_a_problem_and_what_passes_says_when_to_come_again(kind: type[DomainError]) -> None:
+    response = asyncio.run(problems.answer(Request({"type": "http"}), kind("why \ud800", where="/w")))
+    assert (response.status_code, response.media_type) == (STATUS[kind.code], "application/problem+json")
+    assert response.headers.get("retry-after") == ("1" if response.status_code in {429, 503} else None)
+    body = json.loads(bytes(response.body))
+    assert (body["code"], body["detail"], body["where"]) == (kind.code, "why \ud800", "/w")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/api/v1/meta"), ("POST", f"/api/v1/studies/{'0' * 13}/ask")])
+def test_what_nobody_foresaw_is_a_problem_that_gives_nothing_away(method: str, path: str) -> None:
+    body = b'{"request_id": "r", "worker": "w"}'
+    # The app was not started: its handlers stumble over what is missing.
+    start, content = asyncio.run(ask_an_app_that_was_not_started(method, path, {"body": body}))
+    assert start["status"] == 500
+    assert json.loads(content["body"]) == {
+        "type": "about:blank",
+        "title": "Internal Server Error",
+        "status": 500,
+        "code": "internal_error",
+        "detail": "the server has made a mistake; its log says more",
+    }
+
+
+@pytest.mark.parametrize("path", ["/api/v1/studies", f"/api/v1/studies/{'0' * 13}/ask"])
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_mistake_of_the_servers(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = {"body": b'{"request_id"', "more_body": True}
+    start, content = asyncio.run(ask_an_app_that_was_not_started("POST", path, begun))
+    assert (start["status"], json.loads(content["body"])["code"]) == (400, "malformed_body")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def ask_an_app_that_was_not_started(method: str, path: str, body: dict[str, Any]) -> list[Any]:
+    """What the app sends to a client that goes away after this body."""
+    app = create_app(database_url="postgresql://127.0.0.1:1/nowhere", token="t")
+    headers = [(b"authorization", b"Bearer t"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
+    received = iter([{"type": "http.request", **body}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    # Starlette answers and then hands the error on to the server's log.
+    with suppress(AttributeError):
+        await app(scope, receive, send)
+    return sent
 
 
 @pytest.mark.parametrize(
