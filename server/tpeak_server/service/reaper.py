@@ -32,6 +32,7 @@ class Reaper:
     def __init__(self, database: Database, submit: Submit) -> None:
         self._database = database
         self._submit = submit
+        self._owed: set[int] = set()
 
     async def run(self) -> None:
         """Ticks until it is cancelled; trouble with the database only delays the next tick."""
@@ -49,23 +50,26 @@ class Reaper:
         async with self._database.reading() as connection:
             away_s = await service.tick_age(connection)
             leased = await service.leased_studies(connection)
-        pardoned = [study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds]
-        await self._all([(study, GrantAll()) for study in pardoned])
+        due = {study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds}
+        # A study that could not be pardoned stays owed it, though the tick says that a reaper was here.
+        self._owed = await self._all([(study, GrantAll()) for study in sorted(due | self._owed)])
         await self._database.transaction(service.tick)
         async with self._database.reading() as connection:
             overdue = await service.overdue(connection)
-        await self._all([(study, Expire(number=number, epoch=epoch)) for study, number, epoch in overdue])
+        await self._all([(s, Expire(number=n, epoch=epoch)) for s, n, epoch in overdue if s not in self._owed])
 
-    async def _all(self, commands: list[tuple[int, Command]]) -> None:
-        """Submits them all; one study's trouble must not keep the others waiting."""
+    async def _all(self, commands: list[tuple[int, Command]]) -> set[int]:
+        """Submits them all and gives the studies where one failed: such trouble must not keep the others waiting."""
         by_study: dict[int, list[Command]] = defaultdict(list)
         for study, command in commands:
             by_study[study].append(command)
-        await asyncio.gather(*(self._one_study(study, its) for study, its in by_study.items()))
+        done = await asyncio.gather(*(self._one_study(study, its) for study, its in by_study.items()))
+        return {study for study, all_went_well in zip(by_study, done, strict=True) if not all_went_well}
 
-    async def _one_study(self, study: int, commands: list[Command]) -> None:
+    async def _one_study(self, study: int, commands: list[Command]) -> bool:
         results = await asyncio.gather(*(self._submit(study, command) for command in commands), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 logger.warning("the reaper left a lease of study %d for later: %s", study, result)
-                return
+                return False
+        return True

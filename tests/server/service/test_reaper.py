@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tpeak_server.domain.errors import Overloaded
 from tpeak_server.domain.study import from_path
-from tpeak_server.service.commands import Expire
+from tpeak_server.service.commands import Command, Expire, GrantAll
+from tpeak_server.service.reaper import Reaper
 
 Study = Any  # of conftest.py, which no module can import
 Service = Any
@@ -114,6 +116,29 @@ def test_the_fresh_period_after_an_outage_moves_no_expiry_back(
     service.tick()
     clock.live(29)
     assert study.state(0) == "running"
+
+
+def test_a_study_that_could_not_get_its_fresh_period_gets_it_at_the_next_look(
+    service: Service, leased: Study, clock: Clock
+) -> None:
+    replica, refused = service.replicas[0], []
+
+    async def once_refused(study: int, command: Command) -> Any:
+        if isinstance(command, GrantAll) and not refused:
+            refused.append(study)
+            raise Overloaded("on purpose")
+        return await replica.submit(study, command)
+
+    reaper = Reaper(replica.database, once_refused)
+    leased.trial()
+    clock.move(1000)
+    for _ in range(2):
+        service.run(reaper.tick())
+    assert (refused, leased.state(0)) == ([from_path(leased.id)], "running")
+    clock.live(9)
+    assert leased.state(0) == "running"
+    clock.live(2)
+    assert leased.state(0) == "waiting"
 
 
 def test_a_worker_that_came_back_before_the_lock_was_taken_keeps_its_trial(

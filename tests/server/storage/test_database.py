@@ -105,7 +105,7 @@ def test_two_transactions_that_cannot_both_be_serial_are_both_done_in_the_end(da
     assert reads == 3
 
 
-def test_where_one_pooled_connection_is_dead_no_other_is_tried(database_url: str, sql: Sql) -> None:
+def test_after_all_backends_have_died_the_work_is_done_at_the_second_try(database_url: str, sql: Sql) -> None:
     async def restarted(database: Database) -> int:
         together = asyncio.Barrier(POOL_SIZE)
 
@@ -118,6 +118,21 @@ def test_where_one_pooled_connection_is_dead_no_other_is_tried(database_url: str
         return int(await database.transaction(Tried("SELECT 1", failures=0)))
 
     assert run(database_url, restarted) == 2
+
+
+@pytest.mark.parametrize(("state", "anew"), [("25006", True), ("57P03", True), ("40001", False)])
+def test_a_server_that_has_become_read_only_or_leaves_is_asked_no_more(
+    database_url: str, state: str, anew: bool
+) -> None:
+    backends = []
+
+    async def note(connection: Driver) -> None:
+        backends.append(connection.info.backend_pid)
+        if len(backends) == 1:
+            await connection.execute(failing(state))
+
+    run(database_url, lambda database: database.transaction(note))
+    assert (backends[0] != backends[1]) is anew
 
 
 def test_tries_are_used_up_in_the_end(database_url: str, noted: Any) -> None:
