@@ -143,7 +143,10 @@ def _command(storm: Storm, rng: random.Random) -> Command:
         return Add(request_id=key, trials=(Added(params={"x": rng.random()}, distributions={"x": X}), done))
     if kind == "change":
         return ChangeStudy(request_id=key, settings={"note": key})
-    number, lease = (held := rng.choice(recent).lease).number, held.token
+    newest = {trial.lease.number: trial.lease.epoch for trial in recent}
+    overtaken = [trial for trial in recent if trial.lease.epoch < newest[trial.lease.number]]
+    late = kind == "tell" and overtaken and rng.random() < 0.5
+    number, lease = (held := rng.choice(overtaken if late else recent).lease).number, held.token
     if kind == "attrs":
         return SetAttrs(request_id=key, number=number, user_attrs={rng.choice("ab"): rng.random()})
     if kind == "report":
