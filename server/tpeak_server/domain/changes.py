@@ -50,7 +50,10 @@ class CurveEnd:
 
 @dataclass(slots=True, kw_only=True)
 class Locked:
-    """The rows of a study under its lock, at the time `now` of the database."""
+    """The rows of a study under its lock, at the time `now` of the database.
+
+    `suggested` maps the trials of repeated asks to what came after the ask: name -> (distribution id, value).
+    """
 
     clock: Clock
     now: datetime
@@ -60,6 +63,7 @@ class Locked:
     ended_curves: Mapping[tuple[int, int], CurveEnd]
     asks: Mapping[str, list[Lease]]
     requests: Mapping[str, tuple[bytes, Any]]
+    suggested: Mapping[int, Mapping[str, tuple[int, float]]] = field(default_factory=dict)
 
 
 def unread(clock: Clock) -> Locked:

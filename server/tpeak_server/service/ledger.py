@@ -52,6 +52,7 @@ class Ledger:
         self._seq = locked.clock.seq
         self._ids: dict[tuple[str, str], int] = dict(history.ids)
         self._trials = locked.trials
+        self._suggested = locked.suggested
         self._leases: dict[tuple[int, int], Lease] = dict(locked.leases)
         self._records: dict[int, TrialRecord] = {}
         self._current: dict[str, Interned] | None = None
@@ -69,7 +70,8 @@ class Ledger:
     def record(self, number: int) -> TrialRecord:
         """The trial as of now. Raises TrialNotFound.
 
-        Of a trial that had finished before this batch only its row is at hand: neither curve nor suggestions.
+        Of a trial that had finished before this batch only its row is at hand, without its curve; its suggestions are
+        known where an ask is repeated.
         """
         record = self._records.get(number) or self.history.unfinished.get(number)
         if record is not None:
@@ -77,7 +79,11 @@ class Ledger:
         trial = self._trials.get(number)
         if trial is None:
             raise TrialNotFound(f"the study has no trial {number}; its numbers end at {self.next_number - 1}")
-        return TrialRecord(trial=trial, lease=self._leases.get((number, trial.told_epoch or trial.epoch)))
+        return TrialRecord(
+            trial=trial,
+            lease=self._leases.get((number, trial.told_epoch or trial.epoch)),
+            suggested=self._suggested.get(number, {}),
+        )
 
     def lease(self, number: int, token: str) -> Lease:
         """The trial's lease with this token, live or ended. Raises LeaseLost where the trial never had it."""

@@ -17,15 +17,17 @@ from psycopg.errors import UniqueViolation
 from tpeak_server.domain.changes import Changes, Clock, CurveEnd, Locked, Wanted
 from tpeak_server.domain.distributions import canonical
 from tpeak_server.domain.errors import StudyExists, StudyNotFound
-from tpeak_server.domain.trial import Lease, Report, Trial
+from tpeak_server.domain.trial import Lease, Report, Suggested, Trial
 from tpeak_server.storage.database import Cursor, Driver
 from tpeak_server.storage.rows import (
     LEASE_COLUMNS,
     REPORT_COLUMNS,
+    SUGGESTION_COLUMNS,
     TRIAL_COLUMNS,
     array_text,
     lease_from_row,
     report_from_row,
+    suggested_from_row,
     trial_from_row,
 )
 
@@ -38,6 +40,10 @@ TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number = A
 ASKED_TRIALS = f"""
 SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number IN (
     SELECT number FROM leases WHERE leases.study_id = trials.study_id AND request_id = ANY(%s::text[]))
+"""
+ASKED_SUGGESTIONS = f"""
+SELECT {SUGGESTION_COLUMNS} FROM suggestions WHERE study_id = %s AND number IN (
+    SELECT number FROM leases WHERE leases.study_id = suggestions.study_id AND request_id = ANY(%s::text[]))
 """
 LEASES = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND number = ANY(%s::integer[])"
 REPORTS = f"""
@@ -68,9 +74,10 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
         if locked is None:
             raise StudyNotFound("there is no such study; it may have been made on another database")
         found = _by_request(map(lease_from_row, await _rows(asks)))
-        repeated = None
+        repeated = late = None
         if found:
             repeated = await connection.execute(ASKED_TRIALS, (study_id, array_text(found)), binary=True)
+            late = await connection.execute(ASKED_SUGGESTIONS, (study_id, array_text(found)), binary=True)
         return Locked(
             clock=Clock(next_number=locked[0], handed=locked[1], seq=locked[2]),
             now=locked[3],
@@ -79,6 +86,7 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
             reports={(r.number, r.epoch, r.step): r for r in map(report_from_row, await _rows(reports))},
             ended_curves={(row[0], row[1]): CurveEnd(values=tuple(row[2]), prune=row[3]) for row in await _rows(ends)},
             asks=found,
+            suggested=_by_trial(map(suggested_from_row, await _rows(late))),
             requests={row[0]: (bytes(row[1]), row[2]) for row in await _rows(requests)},
         )
 
@@ -98,6 +106,13 @@ def _by_request(leases: Iterable[Lease]) -> dict[str, list[Lease]]:
     found: dict[str, list[Lease]] = {}
     for lease in leases:
         found.setdefault(lease.request_id, []).append(lease)
+    return found
+
+
+def _by_trial(suggestions: Iterable[Suggested]) -> dict[int, dict[str, tuple[int, float]]]:
+    found: dict[int, dict[str, tuple[int, float]]] = {}
+    for one in suggestions:
+        found.setdefault(one.number, {})[one.name] = (one.distribution_id, one.value)
     return found
 
 

@@ -146,6 +146,17 @@ def test_an_ask_is_repeated_after_its_trial_has_finished(study: Study) -> None:
         assert lasting(study.ask("late", count=2, replica=replica)) == lasting(first)
 
 
+def test_what_an_earlier_worker_was_suggested_late_is_in_the_repetition_after_the_result_too(study: Study) -> None:
+    trial = study.trial()
+    late = study.of(trial, "suggest", {"name": "y", "distribution": X}).json()["value"]
+    study.of(trial, "release", {})
+    first = study.ask("retry")
+    assert first[0]["params"] == {**trial["params"], "y": late}
+    study.tell(first[0], values=[1.0])
+    for replica in (0, 1):
+        assert lasting(study.ask("retry", replica=replica)) == lasting(first)
+
+
 def test_a_repeated_ask_gets_its_trials_though_the_budget_is_used_up(make_study: MakeStudy) -> None:
     study = make_study(max_trials=1)
     first = study.ask("the last one")
