@@ -43,7 +43,8 @@ MAX_LAG = 100
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """What a sampler sees for one space: the view as of one seq, when `first` was the next number, and as pending what
-    ran then and every number from there up to `next`."""
+    ran then and every number from there up to `next`.
+    """
 
     seq: int
     first: int

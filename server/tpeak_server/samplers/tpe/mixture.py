@@ -17,7 +17,6 @@ from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
 from tpeak_server.samplers.tpe.normal import NormalFamily, Normals
 from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT, weights_by_age
 
-
 HELD_BY_EXP = 600.0
 """A sum whose logarithm is within this has lost nothing to the ends of a double's range, which lie beyond 700."""
 
