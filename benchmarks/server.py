@@ -14,6 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tpeak_server.supervisor.account import postgres_account
+from tpeak_server.supervisor.directory import DataDirectory
+from tpeak_server.supervisor.postgres import Postgres
+
 START_S = 60.0
 
 
@@ -26,8 +30,16 @@ class Address:
     token: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server under test and the PostgreSQL below it."""
+
+    address: Address
+    database_url: str
+
+
 @contextmanager
-def server() -> Iterator[Address]:
+def server() -> Iterator[Running]:
     """A fresh server, gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="tpeak-bench-"))
     connect_file = folder / "connect.json"
@@ -43,7 +55,8 @@ def server() -> Iterator[Address]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the server did not start; its messages are above")
             time.sleep(0.05)
-        yield address_of(connect_file)
+        postgres = Postgres(DataDirectory(folder), postgres_account())
+        yield Running(address=address_of(connect_file), database_url=postgres.url)
     finally:
         process.terminate()
         process.wait(40)

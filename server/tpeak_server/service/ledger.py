@@ -130,9 +130,12 @@ class Ledger:
 
     def intern(self, name: str, distribution: Distribution) -> int:
         """The id of the distribution, which becomes its name's current one. Raises Invalid past MAX_DISTRIBUTIONS."""
+        current = self.current().get(name)
+        if current is not None and current.distribution is distribution:
+            return current.id  # as every ask for a known space, which need not be spelled out to be compared
         key = (name, canonical(distribution))
         known = self._ids.get(key)
-        if known is not None and self.current().get(name) == self.interned[known]:
+        if known is not None and current == self.interned[known]:
             return known
         return self._remember(key, name, distribution, known)
 
