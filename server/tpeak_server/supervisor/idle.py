@@ -1,4 +1,4 @@
-"""Notes when the last request was, so that a server nobody needs any more can leave."""
+"""Who still uses the server: so that one nobody needs can leave, and one that is told to stop first finishes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-HEALTH_CHECKS = frozenset({"/healthz", "/readyz"})
+ALIVE = "/healthz"
+HEALTH_CHECKS = frozenset({ALIVE, "/readyz"})
 """Asked by whoever watches the server, which is no use of it."""
 
 LEFT_IDLE = 75
 """Exit code of a server process that nobody used for the idle timeout; a crash has another one."""
 
 LEAVING = b'{"type":"about:blank","title":"Service Unavailable","status":503,"code":"shutting_down",' \
-    b'"detail":"the server was idle and is leaving; start or join another one"}'  # fmt: skip
+    b'"detail":"this server is leaving; send the request again, to another one or to the next one here"}'  # fmt: skip
 
 
 class IdleWatch:
-    """The application, with a note of its last use. Once it is leaving it takes no request any more."""
+    """The application, with a note of its last use.
+
+    Once it is leaving it is alive but not ready: what is under way goes on, new requests are sent elsewhere.
+    """
 
     def __init__(self, application: Application) -> None:
         self.leaving = False
@@ -31,15 +35,20 @@ class IdleWatch:
         self._last = time.monotonic()
 
     @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._running > 0
+
+    @property
     def idle_s(self) -> float:
         """Seconds since the last request ended; 0 while one runs."""
         return 0.0 if self._running else time.monotonic() - self._last
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in HEALTH_CHECKS:
-            await self._application(scope, receive, send)
-        elif self.leaving:
+        if self.leaving and scope["type"] == "http" and scope["path"] != ALIVE:
             await _refuse(send)
+        elif scope["type"] != "http" or scope["path"] in HEALTH_CHECKS:
+            await self._application(scope, receive, send)
         else:
             await self._use(scope, receive, send)
 

@@ -8,20 +8,25 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import math
 import os
 import socket
 import sys
 import threading
 import time
 from io import FileIO
+from types import FrameType
 
 import uvicorn
 
 from tpeak_server.api import create_app
 from tpeak_server.supervisor.idle import LEFT_IDLE, IdleWatch
 
-DRAIN_S = 20
+DRAIN_S = 20.0
 """How long requests under way may take after the order to stop; the parent waits a little longer."""
+
+CLOSE_S = 2
+"""How long connections may then take to close."""
 
 GIL_SWITCH_S = 0.0005
 """How long the event loop may wait for a sampler to let go of the interpreter; Python's own 5 ms would be added to
@@ -50,30 +55,54 @@ def main() -> int:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     watch = IdleWatch(create_app(database_url=order["database_url"], token=order["token"]))
-    server = _server(watch, order["idle_timeout_s"])
+    server = DrainingServer(watch, order["idle_timeout_s"])
     threading.Thread(target=_stop_with_parent, args=(server, parent), daemon=True).start()
     server.run(sockets=[socket.socket(fileno=order["listener"])])
-    return LEFT_IDLE if watch.leaving else 0
+    return LEFT_IDLE if server.left_idle else 0
 
 
-def _server(watch: IdleWatch, idle_timeout_s: float | None) -> uvicorn.Server:
-    async def leave_when_idle() -> None:
-        if idle_timeout_s is not None and watch.idle_s > idle_timeout_s:
-            watch.leaving = server.should_exit = True
+class DrainingServer(uvicorn.Server):
+    """A server that, told to stop, still listens until what is under way is answered.
 
-    config = uvicorn.Config(
-        watch, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False,
-        server_header=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=DRAIN_S,
-        callback_notify=leave_when_idle, timeout_notify=0,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    return server
+    Meanwhile it says that it is not ready; a connection that was closed instead would look like a crash to a worker.
+    """
+
+    def __init__(self, watch: IdleWatch, idle_timeout_s: float | None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                watch, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False,
+                server_header=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=CLOSE_S,
+            )  # fmt: skip
+        )
+        self.left_idle = False
+        self._watch = watch
+        self._idle_timeout_s = idle_timeout_s
+        self._drained_by = math.inf
+
+    def drain(self) -> None:
+        """Takes no more requests, and ends once those under way are answered or DRAIN_S are over."""
+        self._watch.leaving = True
+        self._drained_by = min(self._drained_by, time.monotonic() + DRAIN_S)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """What a signal does: the first one asks, a second one insists."""
+        if self._watch.leaving:
+            self.should_exit = True
+        self.drain()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end; asked ten times a second."""
+        if self._idle_timeout_s is not None and self._watch.idle_s > self._idle_timeout_s:
+            self._watch.leaving = self.left_idle = True
+        if self._watch.leaving and (not self._watch.busy or time.monotonic() > self._drained_by):
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
-def _stop_with_parent(server: uvicorn.Server, parent: FileIO) -> None:
+def _stop_with_parent(server: DrainingServer, parent: FileIO) -> None:
     parent.read(1)
-    server.should_exit = True
-    time.sleep(DRAIN_S + 5)
+    server.drain()
+    time.sleep(DRAIN_S + CLOSE_S + 3)
     os._exit(1)  # a process that nobody supervises must not stay because one request hangs
 
 

@@ -45,17 +45,18 @@ def test_a_request_under_way_is_no_idleness():
         watch = IdleWatch(wait)
         request = asyncio.create_task(watch({"type": "http", "path": "/api/v1/studies"}, None, None))
         await entered.wait()
-        during = watch.idle_s
+        during = (watch.idle_s, watch.busy)
         leave.set()
         await request
-        return during, watch.idle_s
+        return during, watch.idle_s, watch.busy
 
-    during, after = asyncio.run(scenario())
-    assert during == 0
+    during, after, busy_after = asyncio.run(scenario())
+    assert during == (0, True)
     assert after > 0
+    assert not busy_after
 
 
-def test_a_server_that_is_leaving_takes_no_request_any_more():
+def test_a_server_that_is_leaving_is_alive_but_takes_no_request_any_more():
     watch = IdleWatch(answer)
     watch.leaving = True
-    assert statuses(watch, "/api/v1/meta", "/healthz") == [503, 200]
+    assert statuses(watch, "/api/v1/meta", "/healthz", "/readyz") == [503, 200, 503]

@@ -8,8 +8,10 @@ import socket
 import stat
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -40,6 +42,16 @@ def children_of(pid):
 
 def postmaster(data_dir):
     return Postgres(DataDirectory(data_dir), postgres_account()).postmaster()
+
+
+def bearer(data_dir):
+    return {"Authorization": f"Bearer {(data_dir / 'token').read_text().strip()}"}
+
+
+def waits_for_a_lock(data_dir):
+    with psycopg.connect(Postgres(DataDirectory(data_dir), postgres_account()).url) as connection:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return connection.execute(waiting).fetchone() != (0,)
 
 
 def record(data_dir):
@@ -141,6 +153,40 @@ def test_after_everything_was_killed_at_once_the_next_start_works(serve, data_di
     first.process.wait()
     second = serve("--data-dir", data_dir)
     assert status(second.url, "/readyz") == 200
+
+
+def test_told_to_stop_it_is_not_ready_answers_what_is_under_way_and_ends_well(serve, data_dir, eventually):
+    server = serve("--data-dir", data_dir)
+    with httpx.Client(base_url=f"{server.url}/api/v1", headers=bearer(data_dir), timeout=30) as api:
+        study = api.post("/studies", json={"request_id": "1", "name": "drained"}).json()["study"]["id"]
+        with psycopg.connect(Postgres(DataDirectory(data_dir), postgres_account()).url) as locker:
+            locker.execute("SELECT FROM study_clocks FOR UPDATE")
+            with ThreadPoolExecutor(1) as thread:
+                asked = thread.submit(api.post, f"/studies/{study}/ask", json={"request_id": "2", "worker": "w"})
+                eventually(lambda: waits_for_a_lock(data_dir))
+                server.process.terminate()
+                eventually(lambda: status(server.url, "/readyz") == 503)
+                assert status(server.url) == 200
+                assert status(server.url, "/api/v1/meta", bearer(data_dir)["Authorization"].split()[1]) == 503
+                locker.rollback()
+                assert [trial["number"] for trial in asked.result(30).json()["trials"]] == [0]
+    assert server.ended() == 0
+    assert status(server.url) == 0
+
+
+def test_a_request_that_never_ends_does_not_keep_a_server_that_is_told_twice(serve, data_dir, eventually):
+    server = serve("--data-dir", data_dir)
+    (child,) = children_of(server.process.pid)
+    with socket.create_connection(server.url.removeprefix("http://").split(":")) as endless:
+        token = bearer(data_dir)["Authorization"]
+        endless.sendall(
+            f"POST /api/v1/studies HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
+        )
+        os.kill(child, signal.SIGTERM)
+        eventually(lambda: status(server.url, "/readyz") == 503)
+        os.kill(child, signal.SIGTERM)
+        eventually(lambda: command_of(child) == [])
 
 
 def test_an_idle_server_leaves_and_health_checks_do_not_keep_it(serve, data_dir, eventually):
