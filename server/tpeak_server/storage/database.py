@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -42,7 +42,7 @@ SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transactio
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
-TOO_SLOW = "the database did not take the write in time; send it again with the same key"
+TOO_SLOW = "the database did not answer in time; send the request again with the same key"
 
 logger = logging.getLogger(__name__)
 
@@ -61,27 +61,14 @@ class Database:
         unknown. Raises DatabaseUnavailable when the tries or the time are used up, InvalidValue where PostgreSQL
         refuses a value (class 22).
         """
-        deadline = asyncio.get_running_loop().time() + PATIENCE_S
-        pause_s = FIRST_PAUSE_S
-        for attempt in range(1, TRIES + 1):
-            try:
-                return await self._once(work)
-            except psycopg.Error as error:
-                await self._may_rerun(error, attempt)
-            except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
-                await self._may_rerun(getattr(error, "orig", None) or error, attempt)
-            if asyncio.get_running_loop().time() + pause_s > deadline:
-                break
-            await asyncio.sleep(pause_s)
-            pause_s *= 2
-        raise DatabaseUnavailable(TOO_SLOW)
+        return await self._persistently(self.writers, lambda: self._once(work))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Driver]:
         """A connection that sees one snapshot. Raises DatabaseUnavailable where there is none to be had."""
         try:
-            async with driver(self.readers) as connection:
-                await connection.execute(SNAPSHOT)
+            async with AsyncExitStack() as stack:
+                connection = await self._persistently(self.readers, lambda: self._snapshot(stack))
                 try:
                     yield connection
                 finally:
@@ -110,7 +97,32 @@ class Database:
                 raise
             return result
 
-    async def _may_rerun(self, error: BaseException, attempt: int) -> None:
+    async def _snapshot(self, stack: AsyncExitStack) -> Driver:
+        """A connection that sees one snapshot, until the stack is left. A pooled one may have died since its last use."""
+        async with AsyncExitStack() as own:
+            connection = await own.enter_async_context(driver(self.readers))
+            await connection.execute(SNAPSHOT)
+            stack.push_async_exit(own.pop_all())
+        return connection
+
+    async def _persistently(self, pool: AsyncEngine, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        """What `attempt` gives, made anew where the trouble may pass; see `transaction` for what is raised."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        pause_s = FIRST_PAUSE_S
+        for number in range(1, TRIES + 1):
+            try:
+                return await attempt()
+            except psycopg.Error as error:
+                await self._may_rerun(pool, error, number)
+            except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
+                await self._may_rerun(pool, getattr(error, "orig", None) or error, number)
+            if asyncio.get_running_loop().time() + pause_s > deadline:
+                break
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+        raise DatabaseUnavailable(TOO_SLOW)
+
+    async def _may_rerun(self, pool: AsyncEngine, error: BaseException, attempt: int) -> None:
         state = getattr(error, "sqlstate", None)
         if state is not None and state.startswith("22"):
             raise InvalidValue(f"the database refuses a value: {error}") from error
@@ -122,8 +134,8 @@ class Database:
             raise error
         if state in GONE_STATES or state is None or state.startswith("08"):
             # Every pooled connection leads to the same dead or read-only server: trying them one by one wastes tries.
-            await self.writers.dispose()
-        logger.warning("transaction attempt %d failed (%s): %s", attempt, state, error)
+            await pool.dispose()
+        logger.warning("database attempt %d failed (%s): %s", attempt, state, error)
 
 
 @asynccontextmanager

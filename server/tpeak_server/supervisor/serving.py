@@ -68,12 +68,11 @@ class DrainingServer(uvicorn.Server):
     """
 
     def __init__(self, watch: IdleWatch, idle_timeout_s: float | None) -> None:
-        super().__init__(
-            uvicorn.Config(
-                watch, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False,
-                server_header=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=CLOSE_S,
-            )  # fmt: skip
-        )
+        config = uvicorn.Config(
+            watch, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False,
+            server_header=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=CLOSE_S,
+        )  # fmt: skip
+        super().__init__(config)
         self.left_idle = False
         self._watch = watch
         self._idle_timeout_s = idle_timeout_s
