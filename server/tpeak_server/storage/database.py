@@ -98,7 +98,7 @@ class Database:
             return result
 
     async def _snapshot(self, stack: AsyncExitStack) -> Driver:
-        """A connection that sees one snapshot, until the stack is left. A pooled one may have died since its last use."""
+        """A connection that sees one snapshot until the stack is left. Pooled ones may have died meanwhile."""
         async with AsyncExitStack() as own:
             connection = await own.enter_async_context(driver(self.readers))
             await connection.execute(SNAPSHOT)
