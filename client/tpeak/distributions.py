@@ -195,7 +195,12 @@ def from_spec(spec: Mapping[str, Any]) -> Distribution:
 
 
 def specs(distributions: Mapping[str, Distribution]) -> dict[str, dict[str, Any]]:
-    """The wire's form of a space."""
+    """The wire's form of a space. Raises TypeError where something in it is no distribution."""
+    for name, distribution in distributions.items():
+        if not isinstance(distribution, Distribution):
+            raise TypeError(
+                f"{name!r} must be a distribution of tpeak.distributions, got a {type(distribution).__name__}"
+            )
     return {name: distribution.spec() for name, distribution in distributions.items()}
 
 

@@ -19,7 +19,7 @@ from tpeak.distributions import (
     from_spec,
 )
 from tpeak.errors import AlreadyFinished, Conflict, Invalid, InvalidDistribution, InvalidValue, TpeakError, Unavailable
-from tpeak.frozen import FrozenTrial
+from tpeak.frozen import FrozenTrial, create_trial
 from tpeak.heartbeat import Lease
 from tpeak.outcome import Outcome
 from tpeak.states import TrialState
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tpeak.spool import Spool
     from tpeak.study import Study
 
-__all__ = ["FrozenTrial", "Trial", "TrialState"]
+__all__ = ["FrozenTrial", "Trial", "TrialState", "create_trial"]
 
 REPORTS_PER_REQUEST = 1000
 """What one request may carry."""

@@ -10,6 +10,7 @@ from tpeak.distributions import (
     IntDistribution,
     check_compatible,
     from_spec,
+    specs,
 )
 from tpeak.errors import InvalidDistribution, InvalidValue
 
@@ -20,6 +21,11 @@ def test_specs_leave_out_what_is_default():
     assert IntDistribution(1, 7, step=2).spec() == {"type": "int", "low": 1, "high": 7, "step": 2}
     assert IntDistribution(1, 8, log=True).spec() == {"type": "int", "low": 1, "high": 8, "log": True}
     assert CategoricalDistribution(["a", None]).spec() == {"type": "categorical", "choices": ["a", None]}
+
+
+def test_a_space_of_something_else_names_the_parameter():
+    with pytest.raises(TypeError, match=r"'lr' must be a distribution of tpeak\.distributions, got a tuple"):
+        specs({"lr": (0, 1)})
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,17 @@ RERUN_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", 
 QUERY_CANCELED = "57014"
 GONE_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
 
+NO_SCHEMA_STATES = frozenset({"42P01", "42883"})
+"""A table or function is missing: the database has not been migrated yet, or not for this version."""
+
 SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=15000"
 """Limits in ms: a writer that hangs must not hold a study's lock for longer than its clients wait."""
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 TOO_SLOW = "the database did not take the write in time; send it again with the same key"
+
+NO_SCHEMA = "the database has no schema of this version; run `tpeak migrate`"
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +58,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.writers = _engine(url, SESSION + BY_KEY)
         self.readers = _engine(url, SESSION)
+        self._trouble: str | None = None
 
     async def transaction(self, work: Work[Result]) -> Result:
         """Runs `work` on a connection and commits; `work` runs anew where the trouble may pass.
@@ -84,13 +90,17 @@ class Database:
                 await connection.execute(SNAPSHOT)
                 try:
                     yield connection
+                    self._trouble = None
                 finally:
                     if not connection.closed:
                         await connection.rollback()
         except psycopg.DataError as error:
             raise InvalidValue(f"the database refuses a value: {error}") from error
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
+            self._note(error)
+            raise DatabaseUnavailable(NO_SCHEMA) from error
         except (psycopg.OperationalError, exc.DBAPIError, exc.TimeoutError, OSError) as error:
-            logger.warning("a read failed: %s", error)
+            self._note(getattr(error, "orig", None) or error)
             await self.readers.dispose()
             raise DatabaseUnavailable("the database does not answer; try again") from error
 
@@ -110,10 +120,19 @@ class Database:
                 raise
             return result
 
+    def _note(self, error: BaseException) -> None:
+        """Logs why a read failed, once: the reaper alone reads twice a second, and an outage may last for hours."""
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            logger.warning("a read failed: %s", error)
+
     async def _may_rerun(self, error: BaseException, attempt: int) -> None:
         state = getattr(error, "sqlstate", None)
         if state is not None and state.startswith("22"):
             raise InvalidValue(f"the database refuses a value: {error}") from error
+        if state in NO_SCHEMA_STATES:
+            logger.warning("a transaction failed: %s", error)
+            raise DatabaseUnavailable(NO_SCHEMA) from error
         if state == QUERY_CANCELED and attempt == 1:
             return
         if state == QUERY_CANCELED:

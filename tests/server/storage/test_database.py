@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -178,7 +179,7 @@ def test_a_value_that_postgresql_refuses_is_the_caller_s_fault(database_url: str
 
 @pytest.mark.parametrize(
     ("statement", "error"),
-    [("SELECT * FROM nowhere", psycopg.errors.UndefinedTable), (failing("23505"), psycopg.errors.UniqueViolation)],
+    [("SELECT nothing FROM noted", psycopg.errors.UndefinedColumn), (failing("23505"), psycopg.errors.UniqueViolation)],
 )
 def test_other_errors_are_raised_at_once(database_url: str, noted: Any, statement: str, error: type[Exception]) -> None:
     work = Tried(statement, failures=99)
@@ -267,3 +268,34 @@ def test_readers_that_take_their_time_keep_no_writer_waiting(database_url: str) 
         return int(runs)
 
     assert run(database_url, crowded) == 1
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM nowhere", "SELECT nothing_of_that_name()"])
+def test_a_database_without_the_schema_is_unavailable_to_writers_and_readers_until_it_is_migrated(
+    database_url: str, statement: str
+) -> None:
+    async def write(database: Database) -> Any:
+        return await database.transaction(lambda connection: connection.execute(statement))
+
+    async def read(database: Database) -> None:
+        async with database.reading() as connection:
+            await connection.execute(statement)
+
+    for work in (write, read):
+        with pytest.raises(DatabaseUnavailable, match="no schema of this version; run `tpeak migrate`"):
+            run(database_url, work)
+
+
+def test_reads_that_fail_for_the_same_reason_are_logged_once_an_outage(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def reads(database: Database) -> None:
+        for statement in ("SELECT 1 FROM nowhere",) * 3 + ("SELECT 1",) + ("SELECT 1 FROM nowhere",) * 3:
+            with contextlib.suppress(DatabaseUnavailable):
+                async with database.reading() as connection:
+                    await connection.execute(statement)
+
+    run(database_url, reads)
+    assert [message.splitlines()[0] for message in caplog.messages] == [
+        'a read failed: relation "nowhere" does not exist'
+    ] * 2
