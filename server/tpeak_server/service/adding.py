@@ -6,9 +6,10 @@ import math
 
 from tpeak_server.domain.changes import Request
 from tpeak_server.domain.errors import Invalid, InvalidValue, RequestIdReused
-from tpeak_server.domain.trial import Report, Trial, TrialState
+from tpeak_server.domain.trial import Trial, TrialState
 from tpeak_server.service.commands import Add, Added, Keyed, SetAttrs
 from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.reporting import undecided
 
 
 def first_answer(ledger: Ledger, command: Keyed) -> object | None:
@@ -106,19 +107,8 @@ def _add(ledger: Ledger, added: Added) -> int:
         )
     )
     ledger.event("added", number, state=str(added.state))
-    for step in sorted(added.steps, key=lambda step: step.step):
-        ledger.report(
-            Report(
-                number=number,
-                epoch=0,
-                step=step.step,
-                values=step.values,
-                cost=step.cost,
-                seq=ledger.take_seq(),
-                prune=False,
-                reason=None,
-            )
-        )
+    steps = sorted(added.steps, key=lambda step: step.step)
+    ledger.report(number, [undecided(number, 0, step, ledger.take_seq()) for step in steps])
     if added.user_attrs:
         ledger.set_attrs(number, added.user_attrs)
     return number

@@ -5,7 +5,7 @@ A command checks everything before it changes anything here, so that one which i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -201,12 +201,14 @@ class Ledger:
         value = (suggested.distribution_id, suggested.value)
         self._records[suggested.number] = replace(record, suggested={**record.suggested, suggested.name: value})
 
-    def report(self, report: Report) -> None:
-        """Stores intermediate values."""
-        self.changes.reports[report.number, report.epoch, report.step] = report
-        self.reports[report.number, report.epoch, report.step] = report
-        record = self.record(report.number)
-        self._records[report.number] = replace(record, curve={**record.curve, report.step: report.values})
+    def report(self, number: int, reports: Sequence[Report]) -> None:
+        """Stores a trial's intermediate values, all that came at once: the curve is copied."""
+        rows = {(report.number, report.epoch, report.step): report for report in reports}
+        self.changes.reports.update(rows)
+        self.reports.update(rows)
+        record = self.record(number)
+        curve = {**record.curve, **{report.step: report.values for report in reports}}
+        self._records[number] = replace(record, curve=curve)
 
     def decide(self, report: Report, decision: Decision) -> None:
         """Stores the decision on a report of this batch; a decision to prune stands for the rest of the epoch."""
