@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tpeak_server.domain.changes import Request
-from tpeak_server.domain.errors import Invalid, InvalidValue, RequestIdReused
+from tpeak_server.domain.errors import Invalid, InvalidValue, RequestIdReused, pointer
 from tpeak_server.domain.trial import Trial, TrialState
 from tpeak_server.service.commands import Add, Added, Keyed, SetAttrs
 from tpeak_server.service.ledger import Ledger
@@ -57,11 +57,11 @@ def _check(ledger: Ledger, added: Added, where: str) -> None:
     """Raises Invalid and InvalidValue, pointing into the trial at `where`."""
     for name, distribution in added.distributions.items():
         if name not in added.params:
-            raise Invalid(f"a distribution for {name!r}, but no value", where=f"{where}/distributions/{name}")
+            raise Invalid(f"a distribution for {name!r}, but no value", where=where + pointer(["distributions", name]))
         try:
             distribution.to_internal(added.params[name])
         except InvalidValue as error:
-            raise InvalidValue(error.message, where=f"{where}/params/{name}") from error
+            raise InvalidValue(error.message, where=where + pointer(["params", name])) from error
     if added.state is TrialState.WAITING:
         if added.values is not None or added.steps:
             raise Invalid("a waiting trial has neither values nor reports", where=where)

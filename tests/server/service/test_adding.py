@@ -93,7 +93,9 @@ def test_a_long_curve_costs_no_more_than_many_short_ones(study: Study) -> None:
     ("trial", "code", "where"),
     [
         ({"params": {"k": "b"}, "distributions": {"k": K}}, "invalid_value", "/trials/1/params/k"),
+        ({"params": {"a/~b": 2}, "distributions": {"a/~b": K}}, "invalid_value", "/trials/1/params/a~1~0b"),
         ({"distributions": {"x": X}}, "invalid_request", "/trials/1/distributions/x"),
+        ({"distributions": {"a/b": X}}, "invalid_request", "/trials/1/distributions/a~1b"),
         ({"values": [1.0]}, "invalid_request", "/trials/1"),
         ({"reports": [{"step": 0, "values": [1.0]}]}, "invalid_request", "/trials/1"),
         ({"state": "complete", "values": [1.0], "params": {"x": 1}}, "invalid_request", "/trials/1/distributions"),
