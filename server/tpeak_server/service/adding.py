@@ -37,6 +37,7 @@ def add(ledger: Ledger, command: Add) -> object:
     ledger.writable()
     for index, added in enumerate(command.trials):
         _check(ledger, added, f"/trials/{index}")
+    ledger.need_room((pair for added in command.trials for pair in added.distributions.items()), "/trials")
     numbers = [_add(ledger, added) for added in command.trials]
     return remember(ledger, command, {"numbers": numbers, "seq": ledger.seq})
 

@@ -78,6 +78,8 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
     trials: list[Issued] = []
     waiting = ledger.waiting()
     space = space_of(ledger.study, ledger.current(), command.distributions)
+    if len(waiting) < command.count:
+        ledger.need_room(space.items(), "/distributions")
     while len(trials) < command.count:
         trial = _next_waiting(ledger, waiting)
         if trial is None:

@@ -5,7 +5,7 @@ A command checks everything before it changes anything here, so that one which i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -128,8 +128,21 @@ class Ledger:
             self._current = self.history.current()
         return self._current
 
+    def need_room(self, distributions: Iterable[tuple[str, Distribution]], where: str) -> None:
+        """Raises Invalid where interning all of these would go past MAX_DISTRIBUTIONS."""
+        named = list(distributions)
+        if len(self.interned) + len(named) <= MAX_DISTRIBUTIONS:
+            return
+        new = {(name, canonical(distribution)) for name, distribution in named} - self._ids.keys()
+        if new and len(self.interned) + len(new) > MAX_DISTRIBUTIONS:
+            raise Invalid(
+                f"the study would have more than {MAX_DISTRIBUTIONS} different distributions; a range that changes "
+                "with every trial cannot be learned from: keep it the same and scale inside of the objective",
+                where=where,
+            )
+
     def intern(self, name: str, distribution: Distribution) -> int:
-        """The id of the distribution, which becomes its name's current one. Raises Invalid past MAX_DISTRIBUTIONS."""
+        """The id of the distribution, which becomes its name's current one; there must be room for it."""
         key = (name, canonical(distribution))
         known = self._ids.get(key)
         if known is not None and self.current().get(name) == self.interned[known]:
@@ -270,12 +283,6 @@ class Ledger:
         where[trial.number] = trial
 
     def _remember(self, key: tuple[str, str], name: str, distribution: Distribution, known: int | None) -> int:
-        if known is None and len(self.interned) >= MAX_DISTRIBUTIONS:
-            raise Invalid(
-                f"the study has {MAX_DISTRIBUTIONS} different distributions; a range that changes with every trial "
-                "cannot be learned from: keep it the same and scale inside of the objective",
-                where="/distribution",
-            )
         new_id = len(self.interned) if known is None else known
         interned = Interned(id=new_id, name=name, distribution=distribution, seen_seq=self._seq + 1)
         self.interned[new_id] = interned

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tpeak_server.service import ledger
+
 Study = Any  # of conftest.py, which no module can import
 Service = Any
 MakeStudy = Callable[..., Study]
@@ -115,6 +117,16 @@ def test_one_wrong_trial_and_none_is_added(study: Study, trial: dict[str, Any], 
     assert refused(add(study, complete(1.0), trial)) == (422, code, where)
     assert (study.get()["seq"], study.get("/trials")["trials"]) == (1, [])
     assert add(study, complete(1.0)).json()["numbers"] == [0]
+
+
+def test_where_there_is_no_room_for_all_distributions_no_trial_is_added(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "MAX_DISTRIBUTIONS", 2)
+    trials = [complete(1.0, distributions={"x": {**X, "high": high}}) for high in (1.0, 2.0, 1.0, 3.0)]
+    assert refused(add(study, *trials)) == (422, "invalid_request", "/trials")
+    assert (study.get()["seq"], study.get("/trials")["trials"]) == (1, [])
+    assert add(study, *trials[:3]).json()["numbers"] == [0, 1, 2]
 
 
 def test_a_repeated_addition_gets_the_first_answer_and_adds_nothing(study: Study) -> None:
