@@ -44,6 +44,8 @@ SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 TOO_SLOW = "the database did not take the write in time; send it again with the same key"
 
+IN_USE = "all connections to the database are in use; send the request again with the same key"
+
 logger = logging.getLogger(__name__)
 
 
@@ -68,7 +70,10 @@ class Database:
                 return await self._once(work)
             except psycopg.Error as error:
                 await self._may_rerun(error, attempt)
-            except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
+            except exc.TimeoutError as error:
+                # The pool is whole, and waited for long enough: a new one would double the connections under load.
+                raise DatabaseUnavailable(IN_USE) from error
+            except (exc.DBAPIError, OSError) as error:
                 await self._may_rerun(getattr(error, "orig", None) or error, attempt)
             if asyncio.get_running_loop().time() + pause_s > deadline:
                 break
@@ -89,7 +94,9 @@ class Database:
                         await connection.rollback()
         except psycopg.DataError as error:
             raise InvalidValue(f"the database refuses a value: {error}") from error
-        except (psycopg.OperationalError, exc.DBAPIError, exc.TimeoutError, OSError) as error:
+        except exc.TimeoutError as error:
+            raise DatabaseUnavailable(IN_USE) from error
+        except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
             logger.warning("a read failed: %s", error)
             await self.readers.dispose()
             raise DatabaseUnavailable("the database does not answer; try again") from error

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import psycopg
 import pytest
 
 from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue, NotRunning
-from tpeak_server.storage.database import POOL_SIZE, Database, Driver
+from tpeak_server.storage import database as storage
+from tpeak_server.storage.database import POOL_SIZE, Database, Driver, driver
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Work = Callable[[Driver], Awaitable[Any]]
@@ -250,6 +252,30 @@ def test_a_reader_whose_backend_dies_is_told_to_try_again_and_then_succeeds(data
         return int(row[0])
 
     assert run(database_url, read) == 7
+
+
+def test_who_finds_the_pool_in_use_is_told_so_and_opens_no_other_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "PATIENCE_S", 0.1)
+
+    async def backend(connection: Driver) -> int:
+        return connection.info.backend_pid
+
+    async def crowded(database: Database) -> tuple[set[int], set[int]]:
+        async with AsyncExitStack() as held:
+            readers = [await held.enter_async_context(database.reading()) for _ in range(POOL_SIZE)]
+            writers = [await held.enter_async_context(driver(database.writers)) for _ in range(POOL_SIZE)]
+            with pytest.raises(DatabaseUnavailable):
+                await held.enter_async_context(database.reading())
+            with pytest.raises(DatabaseUnavailable):
+                await database.transaction(backend)
+            before = {connection.info.backend_pid for connection in readers + writers}
+        async with database.reading() as connection:
+            return before, {await backend(connection), await database.transaction(backend)}
+
+    before, after = run(database_url, crowded)
+    assert after < before
 
 
 def test_readers_that_take_their_time_keep_no_writer_waiting(database_url: str) -> None:
