@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -32,6 +34,9 @@ POOL_SIZE = 4
 TRIES = 5
 PATIENCE_S = 3.0
 FIRST_PAUSE_S = 0.05
+
+SILENCE_S = 20.0
+"""How long one try may take: the server's own limits end it earlier, unless the way there swallows what is sent."""
 
 RERUN_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006"})
 QUERY_CANCELED = "57014"
@@ -135,15 +140,27 @@ class Database:
 
 @asynccontextmanager
 async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
-    """A psycopg connection out of the engine's pool, for statements that go in one pipeline."""
+    """A psycopg connection out of the engine's pool, for statements that go in one pipeline; cut after SILENCE_S."""
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
         driven: Driver = raw.driver_connection  # type: ignore[assignment]
+        limit = asyncio.get_running_loop().call_later(SILENCE_S, _cut, driven)
         try:
             yield driven
         finally:
+            limit.cancel()
             if driven.closed:
                 await connection.invalidate()
+
+
+def _cut(connection: Driver) -> None:
+    """Ends the connection under whoever waits for it, who finds what a dead server leaves behind.
+
+    To cancel the waiting would not do: psycopg then asks the server to cancel, and waits for its answer.
+    """
+    logger.warning("a connection to the database was silent for %g s and is given up", SILENCE_S)
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
 
 
 def sqlalchemy_url(url: str) -> str:

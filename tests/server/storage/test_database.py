@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue, NotRunning
 from tpeak_server.storage import database as storage
@@ -54,6 +55,45 @@ def nobody() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"postgresql://user@127.0.0.1:{taken.getsockname()[1]}/none"
+
+
+class Way:
+    """A way to the database whose connections can fall silent: what is sent arrives nowhere, and nobody says so."""
+
+    def __init__(self, database_url: str) -> None:
+        self._opened = self._silent = 0
+        with psycopg.connect(database_url) as connection:
+            self._host, self._port = connection.info.host, connection.info.port
+        self._url = make_url(database_url)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[str]:
+        """The URL of the database by this way."""
+        async with await asyncio.start_server(self._go_between, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = self._url.set(host="127.0.0.1", port=port).difference_update_query(["host", "port"])
+            yield url.render_as_string(hide_password=False)
+
+    def fall_silent(self) -> None:
+        """Silences the connections that are open now."""
+        self._silent = self._opened
+
+    async def _go_between(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await self._there()
+        self._opened = place = self._opened + 1
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await asyncio.gather(self._copy(reader, there[1], place), self._copy(there[0], writer, place))
+
+    async def _there(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
+        return await asyncio.open_connection(self._host, self._port)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: int) -> None:
+        while data := await reader.read(65536):
+            if place > self._silent:
+                writer.write(data)
+        writer.close()
 
 
 def run(database_url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
@@ -276,6 +316,39 @@ def test_who_finds_the_pool_in_use_is_told_so_and_opens_no_other_one(
 
     before, after = run(database_url, crowded)
     assert after < before
+
+
+def test_a_connection_that_falls_silent_is_given_up(
+    database_url: str, noted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "SILENCE_S", 0.3)
+
+    async def interrupted(_: Database) -> tuple[int, int]:
+        way = Way(database_url)
+        runs = 0
+
+        async def write(connection: Driver) -> int:
+            nonlocal runs
+            runs += 1
+            if runs == 1:
+                way.fall_silent()
+            await connection.execute("INSERT INTO noted VALUES (%s)", [runs])
+            return runs
+
+        async with way.open() as url:
+            database = Database(url)
+            written = await database.transaction(write)
+            with pytest.raises(DatabaseUnavailable):
+                async with database.reading() as connection:
+                    way.fall_silent()
+                    await connection.execute("SELECT 1")
+            async with database.reading() as connection:
+                row = await (await connection.execute("SELECT count(*) FROM noted")).fetchone()
+            await database.close()
+        assert row is not None
+        return written, row[0]
+
+    assert (run(database_url, interrupted), noted()) == ((2, 1), [2])
 
 
 def test_readers_that_take_their_time_keep_no_writer_waiting(database_url: str) -> None:
