@@ -39,6 +39,9 @@ SILENCE_S = 20.0
 """How long one try may take: the server's own limits end it earlier, unless the way there swallows what is sent."""
 
 RERUN_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006"})
+RERUN_CLASSES = ("08", "53")
+"""A connection that broke, and a server short of disk, memory or connections."""
+
 QUERY_CANCELED = "57014"
 GONE_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
 
@@ -130,7 +133,7 @@ class Database:
             return
         if state == QUERY_CANCELED:
             raise DatabaseUnavailable(TOO_SLOW) from error
-        if state is not None and state not in RERUN_STATES and not state.startswith("08"):
+        if state is not None and state not in RERUN_STATES and not state.startswith(RERUN_CLASSES):
             raise error
         if state in GONE_STATES or state is None or state.startswith("08"):
             # Every pooled connection leads to the same dead or read-only server: trying them one by one wastes tries.
