@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tpeak_server.service import ledger
+from tpeak_server.service import asking, ledger
 
 Study = Any  # of conftest.py, which no module can import
 Service = Any
@@ -213,6 +213,16 @@ def test_an_ask_without_room_for_its_distributions_hands_out_nothing(
     assert (refused.status_code, refused.json()["where"]) == (422, "/distributions")
     assert study.state(0) == "waiting"
     assert numbers(study.ask(count=2)) == [0, 1]
+
+
+def test_an_ask_for_many_gets_fewer_where_another_replica_took_the_numbers_foreseen(study: Study) -> None:
+    """What is drawn again is drawn under the study's lock: a thousand draws would keep it for longer than others wait."""
+    assert numbers(study.ask()) == [0]
+    assert numbers(study.ask(replica=1)) == [1]
+    asked = study.ask("many", count=1000)
+    assert numbers(asked) == list(range(2, 2 + asking.UNDER_LOCK))
+    assert lasting(study.ask("many", count=1000, replica=1)) == lasting(asked)
+    assert numbers(study.ask(count=200))[-1] == 1 + asking.UNDER_LOCK + 200
 
 
 def test_waiting_trials_come_first_by_number_and_new_ones_after(service: Service, study: Study) -> None:

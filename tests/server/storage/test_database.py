@@ -108,7 +108,8 @@ def run(database_url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "state", ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "53100", "53300", "57014"]
+    "state",
+    ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "53100", "53300", "57014"],
 )
 def test_what_may_pass_is_run_again_from_the_start(database_url: str, noted: Any, state: str) -> None:
     work = Tried(failing(state), failures=1)
