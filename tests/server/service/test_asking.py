@@ -216,7 +216,7 @@ def test_an_ask_without_room_for_its_distributions_hands_out_nothing(
 
 
 def test_an_ask_for_many_gets_fewer_where_another_replica_took_the_numbers_foreseen(study: Study) -> None:
-    """What is drawn again is drawn under the study's lock: a thousand draws would keep it for longer than others wait."""
+    """What is drawn again is drawn under the study's lock: others do not wait for a thousand draws."""
     assert numbers(study.ask()) == [0]
     assert numbers(study.ask(replica=1)) == [1]
     asked = study.ask("many", count=1000)

@@ -340,14 +340,17 @@ def test_a_connection_that_falls_silent_is_given_up(
             database = Database(url)
             written = await database.transaction(write)
             with pytest.raises(DatabaseUnavailable):
-                async with database.reading() as connection:
-                    way.fall_silent()
-                    await connection.execute("SELECT 1")
-            async with database.reading() as connection:
-                row = await (await connection.execute("SELECT count(*) FROM noted")).fetchone()
+                await count(database, before=way.fall_silent)
+            counted = await count(database, before=lambda: None)
             await database.close()
+        return written, counted
+
+    async def count(database: Database, before: Callable[[], None]) -> int:
+        async with database.reading() as connection:
+            before()
+            row = await (await connection.execute("SELECT count(*) FROM noted")).fetchone()
         assert row is not None
-        return written, row[0]
+        return int(row[0])
 
     assert (run(database_url, interrupted), noted()) == ((2, 1), [2])
 
