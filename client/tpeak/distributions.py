@@ -45,7 +45,10 @@ class FloatDistribution:
             raise InvalidDistribution("log and step cannot be combined; leave one of them out")
         if not (step > 0 and math.isfinite(step)):
             raise InvalidDistribution(f"step must be positive and finite, got {step}")
-        top = self.low + math.floor((self.high - self.low) / step + GRID_TOLERANCE) * step
+        steps = (self.high - self.low) / step
+        if not steps <= MAX_EXACT_INT:
+            raise InvalidDistribution("step must divide the range into at most 2^53 parts")
+        top = self.low + math.floor(steps + GRID_TOLERANCE) * step
         if self.high - top > GRID_TOLERANCE * step:
             _warn_of_lowered(self.high, top, step)
         _set(self, step=step, high=min(self.high, top))

@@ -143,8 +143,8 @@ class Client:
                 params=None if query is None else list(_pairs(query)),
                 timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_S),
             )
-        except httpx.TransportError as failure:
-            # Whatever broke on the way there or back: the request may be sent again.
+        except httpx.RequestError as failure:
+            # Whatever broke on the way there or back, a garbled encoding too: the request may be sent again.
             reason = str(failure) or type(failure).__name__
             raise ServerUnreachable(f"no answer from {self.url}: {reason}. {HOW_TO_START}") from None
         body = _body_of(reply, self.url)
@@ -236,7 +236,8 @@ def _error_of(reply: httpx.Response, url: str) -> TpeakError:
     if not isinstance(problem, dict):
         problem = {}
     message = str(problem.get("detail") or problem.get("title") or f"{url} answered HTTP {reply.status_code}")
-    kind = _ERRORS.get(str(problem.get("code"))) or _kind_of_status(reply.status_code)
+    code = problem.get("code")
+    kind = _ERRORS.get(str(code)) or _kind_of_status(reply.status_code, coded=code is not None)
     if issubclass(kind, Unavailable) or _worth_repeating(reply.status_code):
         kind = kind if issubclass(kind, Unavailable) else Unavailable
         return kind(message, retry_after_s=_seconds(reply.headers.get("Retry-After")))
@@ -257,11 +258,14 @@ def _worth_repeating(status: int) -> bool:
     return status in (408, 429) or status >= 500
 
 
-def _kind_of_status(status: int) -> type[TpeakError]:
+def _kind_of_status(status: int, *, coded: bool) -> type[TpeakError]:
+    """What a status alone says: a refusal without a code is a proxy's, which knows nothing of studies and trials."""
     if _worth_repeating(status):
         return Overloaded if status == 429 else Unavailable
     if status in (401, 403):
         return Unauthorized
+    if not coded:
+        return UnexpectedReply
     return {404: NotFound, 409: Conflict}.get(status, Invalid)
 
 

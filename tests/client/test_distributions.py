@@ -61,6 +61,8 @@ def test_an_upper_end_on_the_grid_stays_without_a_warning(recwarn):
         lambda: FloatDistribution(0, 1, log=True),
         lambda: FloatDistribution(1, 2, log=True, step=0.5),
         lambda: FloatDistribution(0, 1, step=0),
+        lambda: FloatDistribution(0, 1, step=5e-324),
+        lambda: FloatDistribution(0, 1, step=1e-16),
         lambda: FloatDistribution(0, math.inf),
         lambda: FloatDistribution(-1e308, 1e308),
         lambda: FloatDistribution(math.nan, 1),

@@ -51,6 +51,7 @@ def test_a_query_may_hold_a_name_several_times(client, server):
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("cut off"),
+        httpx.DecodingError("no gzip"),
         (408, None),
         (429, None),
         (500, None),
@@ -200,6 +201,13 @@ def test_a_proxys_error_page_is_an_outage():
     transport = httpx.MockTransport(lambda request: httpx.Response(502, text="<html>"))
     with pytest.raises(Unavailable, match="HTTP 502"):
         Client("http://localhost:1", transport=transport).request("GET", "/meta", deadline_s=0.0)
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_a_refusal_without_a_code_is_not_the_servers(client, server, status):
+    server.on("GET", "/meta", (status, None))
+    with pytest.raises(UnexpectedReply, match=f"HTTP {status}"):
+        client.get("/meta")
 
 
 def test_before_retry_is_called_only_where_another_attempt_follows(client, server):

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -33,7 +35,13 @@ TRIES = 5
 PATIENCE_S = 3.0
 FIRST_PAUSE_S = 0.05
 
+SILENCE_S = 20.0
+"""How long one try may take: the server's own limits end it earlier, unless the way there swallows what is sent."""
+
 RERUN_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006"})
+RERUN_CLASSES = ("08", "53")
+"""A connection that broke, and a server short of disk, memory or connections."""
+
 QUERY_CANCELED = "57014"
 GONE_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
 
@@ -48,6 +56,8 @@ SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 TOO_SLOW = "the database did not take the write in time; send it again with the same key"
 
 NO_SCHEMA = "the database has no schema of this version; run `tpeak migrate`"
+
+IN_USE = "all connections to the database are in use; send the request again with the same key"
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +84,10 @@ class Database:
                 return await self._once(work)
             except psycopg.Error as error:
                 await self._may_rerun(error, attempt)
-            except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
+            except exc.TimeoutError as error:
+                # The pool is whole, and waited for long enough: a new one would double the connections under load.
+                raise DatabaseUnavailable(IN_USE) from error
+            except (exc.DBAPIError, OSError) as error:
                 await self._may_rerun(getattr(error, "orig", None) or error, attempt)
             if asyncio.get_running_loop().time() + pause_s > deadline:
                 break
@@ -99,7 +112,9 @@ class Database:
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
             self._note(error)
             raise DatabaseUnavailable(NO_SCHEMA) from error
-        except (psycopg.OperationalError, exc.DBAPIError, exc.TimeoutError, OSError) as error:
+        except exc.TimeoutError as error:
+            raise DatabaseUnavailable(IN_USE) from error
+        except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
             self._note(getattr(error, "orig", None) or error)
             await self.readers.dispose()
             raise DatabaseUnavailable("the database does not answer; try again") from error
@@ -137,7 +152,7 @@ class Database:
             return
         if state == QUERY_CANCELED:
             raise DatabaseUnavailable(TOO_SLOW) from error
-        if state is not None and state not in RERUN_STATES and not state.startswith("08"):
+        if state is not None and state not in RERUN_STATES and not state.startswith(RERUN_CLASSES):
             raise error
         if state in GONE_STATES or state is None or state.startswith("08"):
             # Every pooled connection leads to the same dead or read-only server: trying them one by one wastes tries.
@@ -147,15 +162,27 @@ class Database:
 
 @asynccontextmanager
 async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
-    """A psycopg connection out of the engine's pool, for statements that go in one pipeline."""
+    """A psycopg connection out of the engine's pool, for statements that go in one pipeline; cut after SILENCE_S."""
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
         driven: Driver = raw.driver_connection  # type: ignore[assignment]
+        limit = asyncio.get_running_loop().call_later(SILENCE_S, _cut, driven)
         try:
             yield driven
         finally:
+            limit.cancel()
             if driven.closed:
                 await connection.invalidate()
+
+
+def _cut(connection: Driver) -> None:
+    """Ends the connection under whoever waits for it, who finds what a dead server leaves behind.
+
+    To cancel the waiting would not do: psycopg then asks the server to cancel, and waits for its answer.
+    """
+    logger.warning("a connection to the database was silent for %g s and is given up", SILENCE_S)
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
 
 
 def sqlalchemy_url(url: str) -> str:

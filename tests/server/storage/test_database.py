@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue, NotRunning
-from tpeak_server.storage.database import POOL_SIZE, Database, Driver
+from tpeak_server.storage import database as storage
+from tpeak_server.storage.database import POOL_SIZE, Database, Driver, driver
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Work = Callable[[Driver], Awaitable[Any]]
@@ -55,6 +58,45 @@ def nobody() -> Iterator[str]:
         yield f"postgresql://user@127.0.0.1:{taken.getsockname()[1]}/none"
 
 
+class Way:
+    """A way to the database whose connections can fall silent: what is sent arrives nowhere, and nobody says so."""
+
+    def __init__(self, database_url: str) -> None:
+        self._opened = self._silent = 0
+        with psycopg.connect(database_url) as connection:
+            self._host, self._port = connection.info.host, connection.info.port
+        self._url = make_url(database_url)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[str]:
+        """The URL of the database by this way."""
+        async with await asyncio.start_server(self._go_between, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = self._url.set(host="127.0.0.1", port=port).difference_update_query(["host", "port"])
+            yield url.render_as_string(hide_password=False)
+
+    def fall_silent(self) -> None:
+        """Silences the connections that are open now."""
+        self._silent = self._opened
+
+    async def _go_between(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await self._there()
+        self._opened = place = self._opened + 1
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await asyncio.gather(self._copy(reader, there[1], place), self._copy(there[0], writer, place))
+
+    async def _there(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
+        return await asyncio.open_connection(self._host, self._port)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: int) -> None:
+        while data := await reader.read(65536):
+            if place > self._silent:
+                writer.write(data)
+        writer.close()
+
+
 def run(database_url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
     async def bounded() -> Any:
         database = Database(database_url)
@@ -67,7 +109,8 @@ def run(database_url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "state", ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "57014"]
+    "state",
+    ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "53100", "53300", "57014"],
 )
 def test_what_may_pass_is_run_again_from_the_start(database_url: str, noted: Any, state: str) -> None:
     work = Tried(failing(state), failures=1)
@@ -251,6 +294,66 @@ def test_a_reader_whose_backend_dies_is_told_to_try_again_and_then_succeeds(data
         return int(row[0])
 
     assert run(database_url, read) == 7
+
+
+def test_who_finds_the_pool_in_use_is_told_so_and_opens_no_other_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "PATIENCE_S", 0.1)
+
+    async def backend(connection: Driver) -> int:
+        return connection.info.backend_pid
+
+    async def crowded(database: Database) -> tuple[set[int], set[int]]:
+        async with AsyncExitStack() as held:
+            readers = [await held.enter_async_context(database.reading()) for _ in range(POOL_SIZE)]
+            writers = [await held.enter_async_context(driver(database.writers)) for _ in range(POOL_SIZE)]
+            with pytest.raises(DatabaseUnavailable):
+                await held.enter_async_context(database.reading())
+            with pytest.raises(DatabaseUnavailable):
+                await database.transaction(backend)
+            before = {connection.info.backend_pid for connection in readers + writers}
+        async with database.reading() as connection:
+            return before, {await backend(connection), await database.transaction(backend)}
+
+    before, after = run(database_url, crowded)
+    assert after < before
+
+
+def test_a_connection_that_falls_silent_is_given_up(
+    database_url: str, noted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "SILENCE_S", 0.3)
+
+    async def interrupted(_: Database) -> tuple[int, int]:
+        way = Way(database_url)
+        runs = 0
+
+        async def write(connection: Driver) -> int:
+            nonlocal runs
+            runs += 1
+            if runs == 1:
+                way.fall_silent()
+            await connection.execute("INSERT INTO noted VALUES (%s)", [runs])
+            return runs
+
+        async with way.open() as url:
+            database = Database(url)
+            written = await database.transaction(write)
+            with pytest.raises(DatabaseUnavailable):
+                await count(database, before=way.fall_silent)
+            counted = await count(database, before=lambda: None)
+            await database.close()
+        return written, counted
+
+    async def count(database: Database, before: Callable[[], None]) -> int:
+        async with database.reading() as connection:
+            before()
+            row = await (await connection.execute("SELECT count(*) FROM noted")).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    assert (run(database_url, interrupted), noted()) == ((2, 1), [2])
 
 
 def test_readers_that_take_their_time_keep_no_writer_waiting(database_url: str) -> None:
