@@ -9,7 +9,7 @@ from typing import Any
 
 from tpeak.connection import Connection, Storage, connect
 from tpeak.distributions import Distribution, specs
-from tpeak.errors import InvalidValue, StudyNotFound
+from tpeak.errors import InvalidValue, StudyExists, StudyNotFound
 from tpeak.pruners import Pruner
 from tpeak.samplers import Sampler
 from tpeak.states import StudyDirection
@@ -61,7 +61,13 @@ def create_study(
     given = {name: value for name, value in settings.items() if value is not None}
     keys = {"request_id": uuid.uuid4().hex, "if_exists": "load" if load_if_exists else "error"}
     connection = connect(storage)
-    reply = connection.client.post("/studies", given | keys)
+    try:
+        reply = connection.client.post("/studies", given | keys)
+    except StudyExists:
+        raise StudyExists(
+            f"{connection.client.url} has a study named {study_name!r} already: load_if_exists=True goes on with it, "
+            "another study_name makes a new one"
+        ) from None
     for difference in reply["differences"]:
         _warn_of_difference(reply["study"]["name"], **difference)
     return Study(connection, reply["study"])

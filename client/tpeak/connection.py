@@ -66,6 +66,11 @@ def connect(storage: Storage = None) -> Connection:
     """
     if isinstance(storage, Connection):
         return storage
+    if not isinstance(storage, (str, type(None))):
+        raise TypeError(
+            f"storage must be a server's URL, such as http://127.0.0.1:8765, got a {type(storage).__name__}; "
+            "the server has the database"
+        )
     url, token = locate(storage, os.environ)
     deadline_s = _seconds(os.environ.get("TPEAK_DEADLINE_S"))
     return _reconnect(url, token, os.environ.get("TPEAK_ALLOW_HTTP") == "1", deadline_s)
@@ -91,6 +96,8 @@ def read_connect_file(file: Path) -> tuple[str, str | None]:
     try:
         found = json.loads(file.read_bytes())
         url, token = found["url"], found.get("token")
+        if not isinstance(url, str) or not isinstance(token, (str, type(None))):
+            raise TypeError
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         # The content is not shown: it holds a token.
         raise InvalidConnection(

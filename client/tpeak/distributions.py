@@ -45,7 +45,10 @@ class FloatDistribution:
             raise InvalidDistribution("log and step cannot be combined; leave one of them out")
         if not (step > 0 and math.isfinite(step)):
             raise InvalidDistribution(f"step must be positive and finite, got {step}")
-        top = self.low + math.floor((self.high - self.low) / step + GRID_TOLERANCE) * step
+        steps = (self.high - self.low) / step
+        if not steps <= MAX_EXACT_INT:
+            raise InvalidDistribution("step must divide the range into at most 2^53 parts")
+        top = self.low + math.floor(steps + GRID_TOLERANCE) * step
         if self.high - top > GRID_TOLERANCE * step:
             _warn_of_lowered(self.high, top, step)
         _set(self, step=step, high=min(self.high, top))
@@ -195,7 +198,12 @@ def from_spec(spec: Mapping[str, Any]) -> Distribution:
 
 
 def specs(distributions: Mapping[str, Distribution]) -> dict[str, dict[str, Any]]:
-    """The wire's form of a space."""
+    """The wire's form of a space. Raises TypeError where something in it is no distribution."""
+    for name, distribution in distributions.items():
+        if not isinstance(distribution, Distribution):
+            raise TypeError(
+                f"{name!r} must be a distribution of tpeak.distributions, got a {type(distribution).__name__}"
+            )
     return {name: distribution.spec() for name, distribution in distributions.items()}
 
 

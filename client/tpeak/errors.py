@@ -217,7 +217,7 @@ class InternalError(Unavailable):
 
 
 class UnexpectedReply(TpeakError):
-    """A reply that no tpeak server gives: a redirect, or something that is not JSON."""
+    """A reply that no tpeak server gives: a redirect, a refusal without a code, or something that is not JSON."""
 
 
 class InvalidConnection(TpeakError, ValueError):

@@ -15,11 +15,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpeak.errors import Conflict, TpeakError, Unauthorized, Unavailable
+from tpeak.errors import Conflict, Invalid, NotFound, TpeakError, Unavailable
 from tpeak.wire import encode
 
 if TYPE_CHECKING:
     from tpeak.transport import Client
+
+REFUSALS = (Conflict, Invalid, NotFound)
+"""The server's last word on a result. All else may pass: a dead server, an old token, a proxy's page, an interrupt."""
 
 log = logging.getLogger("tpeak")
 
@@ -36,7 +39,8 @@ class Spool:
         """The server's reply, or None where there was none in time: then the body is on disk, and a warning says where.
 
         It is on disk from the first failed attempt on, so that a worker killed while it retries loses nothing.
-        Raises the server's refusal, and Unavailable where the disk cannot take the body either.
+        Raises the server's refusal; with the body on disk whatever else is not Unavailable, and that one where the
+        disk cannot take the body either.
         """
         kept: list[Path] = []
 
@@ -46,15 +50,15 @@ class Spool:
 
         try:
             reply = client.request("POST", path, content=encode(body), deadline_s=deadline_s, before_retry=keep)
-        except (Unavailable, Unauthorized, KeyboardInterrupt) as failure:
+        except REFUSALS:
+            _discard(kept)
+            raise
+        except BaseException as failure:
             keep()
             if not kept or not isinstance(failure, Unavailable):
                 raise
             warnings.warn(f"{failure} The result is kept in {kept[0]} and will be sent later.", stacklevel=2)
             return None
-        except TpeakError:
-            _discard(kept)
-            raise
         _discard(kept)
         return reply
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import json
+import logging
 import os
 import random
 import time
@@ -22,6 +23,7 @@ from tpeak.errors import (
     InvalidConnection,
     NotFound,
     Overloaded,
+    RouteNotFound,
     ServerUnreachable,
     TpeakError,
     Unauthorized,
@@ -45,7 +47,12 @@ FIRST_BACKOFF_S = 0.25
 LAST_BACKOFF_S = 8.0
 """Bounds of the exponential backoff, from which the waiting time is drawn in full (0 to the bound)."""
 
+QUIET_FAILURES = 1
+"""What fails once more is worth a word to the user, who would look at a silent terminal otherwise."""
+
 HOW_TO_START = "Start one with `tpeak server`, or say where one runs with storage= or TPEAK_URL."
+
+log = logging.getLogger("tpeak")
 
 
 class Client:
@@ -78,6 +85,7 @@ class Client:
         self._clock = clock
         self._jitter = jitter
         self._opened: tuple[int, httpx.Client] | None = None
+        self._outage_noted = False
         if token is not None and not allow_http and self.url.startswith("http://") and not is_loopback(self.url):
             raise InsecureConnection(
                 f"the token would travel unencrypted to {self.url}: use https, or set TPEAK_ALLOW_HTTP=1 if the "
@@ -110,13 +118,15 @@ class Client:
         `before_retry` is called each time an attempt has failed and another will follow.
         """
         end = self._clock() + (self.deadline_s if deadline_s is None else deadline_s)
-        for limit in backoff_limits():
+        for failures, limit in enumerate(backoff_limits()):
             try:
                 return self._attempt(method, path, content, query, end)
             except Unavailable as failure:
                 delay = (failure.retry_after_s or 0.0) + self._jitter() * limit
                 if self._clock() + delay >= end:
                     raise
+                if failures == QUIET_FAILURES:
+                    self._note_outage(failure, end)
             if before_retry is not None:
                 before_retry()
             self._sleep(delay)
@@ -133,11 +143,19 @@ class Client:
                 params=None if query is None else list(_pairs(query)),
                 timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_S),
             )
-        except httpx.TransportError as failure:
-            # Whatever broke on the way there or back: the request may be sent again.
+        except httpx.RequestError as failure:
+            # Whatever broke on the way there or back, a garbled encoding too: the request may be sent again.
             reason = str(failure) or type(failure).__name__
             raise ServerUnreachable(f"no answer from {self.url}: {reason}. {HOW_TO_START}") from None
-        return _body_of(reply, self.url)
+        body = _body_of(reply, self.url)
+        self._outage_noted = False
+        return body
+
+    def _note_outage(self, failure: Unavailable, end: float) -> None:
+        """Warn of it, once until an answer comes."""
+        if not self._outage_noted:
+            self._outage_noted = True
+            log.warning("%s (still trying, for up to %.0f s)", failure, end - self._clock())
 
     def _http(self) -> httpx.Client:
         """The connections of this process: a forked child must not write into its parent's sockets."""
@@ -218,22 +236,36 @@ def _error_of(reply: httpx.Response, url: str) -> TpeakError:
     if not isinstance(problem, dict):
         problem = {}
     message = str(problem.get("detail") or problem.get("title") or f"{url} answered HTTP {reply.status_code}")
-    kind = _ERRORS.get(str(problem.get("code"))) or _kind_of_status(reply.status_code)
+    code = problem.get("code")
+    kind = _ERRORS.get(str(code)) or _kind_of_status(reply.status_code, coded=code is not None)
     if issubclass(kind, Unavailable) or _worth_repeating(reply.status_code):
         kind = kind if issubclass(kind, Unavailable) else Unavailable
         return kind(message, retry_after_s=_seconds(reply.headers.get("Retry-After")))
-    return kind(message, where=problem.get("where"))
+    return kind(_placed(message, kind, reply, url), where=problem.get("where"))
+
+
+def _placed(message: str, kind: type[TpeakError], reply: httpx.Response, url: str) -> str:
+    """The message, with the server or URL that it is about where that is what may be wrong."""
+    if issubclass(kind, Unauthorized):
+        refused = "this token" if "Authorization" in reply.request.headers else "requests without a token"
+        return f"{url} refuses {refused}: {message}"
+    if issubclass(kind, RouteNotFound):
+        return f"{reply.request.method} {reply.request.url}: {message}"
+    return message
 
 
 def _worth_repeating(status: int) -> bool:
     return status in (408, 429) or status >= 500
 
 
-def _kind_of_status(status: int) -> type[TpeakError]:
+def _kind_of_status(status: int, *, coded: bool) -> type[TpeakError]:
+    """What a status alone says: a refusal without a code is a proxy's, which knows nothing of studies and trials."""
     if _worth_repeating(status):
         return Overloaded if status == 429 else Unavailable
     if status in (401, 403):
         return Unauthorized
+    if not coded:
+        return UnexpectedReply
     return {404: NotFound, 409: Conflict}.get(status, Invalid)
 
 

@@ -18,8 +18,17 @@ from tpeak.distributions import (
     check_compatible,
     from_spec,
 )
-from tpeak.errors import AlreadyFinished, Conflict, Invalid, InvalidDistribution, InvalidValue, TpeakError, Unavailable
-from tpeak.frozen import FrozenTrial
+from tpeak.errors import (
+    AlreadyFinished,
+    Conflict,
+    Invalid,
+    InvalidDistribution,
+    InvalidValue,
+    TpeakError,
+    Unavailable,
+    UnexpectedReply,
+)
+from tpeak.frozen import FrozenTrial, create_trial
 from tpeak.heartbeat import Lease
 from tpeak.outcome import Outcome
 from tpeak.states import TrialState
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
     from tpeak.spool import Spool
     from tpeak.study import Study
 
-__all__ = ["FrozenTrial", "Trial", "TrialState"]
+__all__ = ["FrozenTrial", "Trial", "TrialState", "create_trial"]
 
 REPORTS_PER_REQUEST = 1000
 """What one request may carry."""
@@ -202,7 +211,7 @@ class Trial:
                 body, sent_at = self._report_body(), clock()
                 try:
                     reply = lease.client.post(lease.path + "/report", body, deadline_s=deadline_s)
-                except Unavailable as failure:
+                except (Unavailable, UnexpectedReply) as failure:
                     # A report is not worth the hours that went into the trial: the objective goes on.
                     if len(self._unsent) == 1:
                         warnings.warn(f"{failure} Reports are held back until it answers.", stacklevel=3)
@@ -223,6 +232,10 @@ class Trial:
                 spool.deliver(lease.client, lease.path + "/report", body, deadline_s=FLUSH_DEADLINE_S)
             except Conflict:
                 return  # the result's own tell will meet, and show, the same
+            except TpeakError as failure:
+                # The result must go its own way all the same: it is worth more than its curve.
+                warnings.warn(f"reports of trial {self._number} did not arrive: {failure}", stacklevel=4)
+                return
             del self._unsent[: len(body["reports"])]
 
     def _report_body(self) -> dict[str, Any]:

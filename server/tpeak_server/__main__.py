@@ -21,7 +21,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s")
-    given = _parser().parse_args(arguments)
+    given = _parse(arguments)
     try:
         return _run(given.command, config.read(vars(given), os.environ))
     except config.SettingsError as error:
@@ -51,6 +51,14 @@ def _run(command: str, settings: config.Settings) -> int:
             return down(settings, _say)
 
 
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    given, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        # Left to argparse this would be the error of `python -m tpeak_server`, which nobody typed.
+        given.refuse(f"unrecognized arguments: {' '.join(unknown)}")
+    return given
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tpeak_server", description="The server of tpeak.")
     parser.add_argument("--version", action="version", version=f"tpeak {__version__}")
@@ -75,9 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--processes", metavar="N", help="number of server processes (TPEAK_PROCESSES, 1)")
     serve.add_argument("--idle-timeout", metavar="SECONDS", help="leave after this long without a request")
-    commands.add_parser("migrate", prog="tpeak migrate", help="bring the schema up to date", parents=[database])
+    migrate = commands.add_parser(
+        "migrate", prog="tpeak migrate", help="bring the schema up to date", parents=[database]
+    )
     down = commands.add_parser("down", prog="tpeak down", help="stop the local server and its PostgreSQL")
     down.add_argument("--data-dir", metavar="PATH", help="data directory (TPEAK_DATA_DIR)")
+    for command in (serve, migrate, down):
+        command.set_defaults(refuse=command.error)
     return parser
 
 

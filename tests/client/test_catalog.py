@@ -107,7 +107,7 @@ def test_settings_that_differ_are_named_and_the_stored_ones_stand(server, connec
 
 def test_a_taken_name_is_a_duplicated_study(server, connection, refusal):
     server.on("POST", "/studies", refusal(409, "study_exists"))
-    with pytest.raises(tpeak.exceptions.DuplicatedStudyError) as caught:
+    with pytest.raises(tpeak.exceptions.DuplicatedStudyError, match=r"'digits' already.*load_if_exists=True") as caught:
         tpeak.create_study(storage=connection, study_name="digits")
     assert type(caught.value) is StudyExists
 

@@ -53,7 +53,9 @@ def test_a_connect_file_gives_the_token_of_its_url_alone(local, connect_file):
     assert locate("https://other", environment) == ("https://other", None)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"token": "hush"}', "{"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"token": "hush"}', "{", '{"url": 5, "token": "hush"}', '{"url": "https://x", "token": 5}']
+)
 def test_a_connect_file_without_a_url_is_named_and_not_shown(tmp_path, content):
     file = tmp_path / "connect.json"
     file.write_text(content)
@@ -122,6 +124,11 @@ def test_the_token_is_never_shown(monkeypatch):
 def test_storage_urls_of_other_tools_are_refused_with_a_hint():
     with pytest.raises(InvalidConnection, match="tpeak server"):
         connect("sqlite:///example.db")
+
+
+def test_storage_objects_of_other_tools_are_refused_with_what_it_takes():
+    with pytest.raises(TypeError, match=r"storage must be a server's URL, such as http:.*, got a object"):
+        connect(object())
 
 
 def test_batch_systems_ids_are_taken_over():

@@ -10,6 +10,7 @@ from tpeak.distributions import (
     IntDistribution,
     check_compatible,
     from_spec,
+    specs,
 )
 from tpeak.errors import InvalidDistribution, InvalidValue
 
@@ -20,6 +21,11 @@ def test_specs_leave_out_what_is_default():
     assert IntDistribution(1, 7, step=2).spec() == {"type": "int", "low": 1, "high": 7, "step": 2}
     assert IntDistribution(1, 8, log=True).spec() == {"type": "int", "low": 1, "high": 8, "log": True}
     assert CategoricalDistribution(["a", None]).spec() == {"type": "categorical", "choices": ["a", None]}
+
+
+def test_a_space_of_something_else_names_the_parameter():
+    with pytest.raises(TypeError, match=r"'lr' must be a distribution of tpeak\.distributions, got a tuple"):
+        specs({"lr": (0, 1)})
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,8 @@ def test_an_upper_end_on_the_grid_stays_without_a_warning(recwarn):
         lambda: FloatDistribution(0, 1, log=True),
         lambda: FloatDistribution(1, 2, log=True, step=0.5),
         lambda: FloatDistribution(0, 1, step=0),
+        lambda: FloatDistribution(0, 1, step=5e-324),
+        lambda: FloatDistribution(0, 1, step=1e-16),
         lambda: FloatDistribution(0, math.inf),
         lambda: FloatDistribution(-1e308, 1e308),
         lambda: FloatDistribution(math.nan, 1),

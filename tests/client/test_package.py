@@ -61,6 +61,12 @@ MIRRORED = [
 ]
 
 
+def test_what_belongs_to_trials_is_found_where_optuna_has_it():
+    for name in ("Trial", "FrozenTrial", "TrialState", "create_trial"):
+        assert hasattr(optuna.trial, name)
+        assert getattr(tpeak.trial, name) is getattr(tpeak, name)
+
+
 @pytest.mark.parametrize(("name", "theirs", "ours"), MIRRORED, ids=[name for name, _, _ in MIRRORED])
 def test_parameters_have_optunas_names_order_kinds_and_defaults(name, theirs, ours):
     wanted = [

@@ -4,7 +4,7 @@ import stat
 import httpx
 import pytest
 
-from tpeak.errors import InvalidValue, ServerUnreachable, Unauthorized
+from tpeak.errors import InvalidValue, ServerUnreachable, Unauthorized, UnexpectedReply
 from tpeak.spool import Spool
 
 TELL = "/studies/s1/trials/0/tell"
@@ -72,6 +72,24 @@ def test_an_interrupt_while_it_is_retried_loses_nothing(spool, client, server, c
 def test_a_refused_token_is_raised_and_the_result_kept(spool, client, server):
     server.on("POST", TELL, (401, None))
     with pytest.raises(Unauthorized):
+        spool.deliver(client, TELL, BODY)
+    assert len(files(spool)) == 1
+
+
+@pytest.mark.parametrize("answer", [(200, None), (404, None), (302, None, {"Location": "https://login"})])
+def test_a_reply_that_is_not_the_servers_is_raised_and_the_result_kept(spool, client, server, answer):
+    server.on("POST", TELL, answer)
+    with pytest.raises(UnexpectedReply):
+        spool.deliver(client, TELL, BODY)
+    assert [entry["body"] for entry in files(spool)] == [BODY]
+
+
+def test_a_process_that_ends_while_it_waits_for_the_reply_keeps_the_result(spool, client, server):
+    def leave(body):
+        raise SystemExit
+
+    server.on("POST", TELL, leave)
+    with pytest.raises(SystemExit):
         spool.deliver(client, TELL, BODY)
     assert len(files(spool)) == 1
 

@@ -14,6 +14,7 @@ from tpeak.errors import (
     LeaseLost,
     NotFound,
     Overloaded,
+    RouteNotFound,
     ServerUnreachable,
     StudyNotFound,
     Unauthorized,
@@ -50,6 +51,7 @@ def test_a_query_may_hold_a_name_several_times(client, server):
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("cut off"),
+        httpx.DecodingError("no gzip"),
         (408, None),
         (429, None),
         (500, None),
@@ -104,6 +106,18 @@ def test_a_retry_after_that_is_no_number_of_seconds_is_passed_over(client, serve
     assert clock.slept == [0.25]
 
 
+def test_while_a_request_is_repeated_a_warning_says_why_once_an_outage(client, server, caplog):
+    refused = httpx.ConnectError("refused")
+    server.on("GET", "/meta", refused, refused, refused, {}, refused, {}, refused, refused, {})
+    for _ in range(2):
+        client.get("/meta")
+    (said,) = caplog.messages
+    assert said.startswith("no answer from http://127.0.0.1:8765: refused. Start one with `tpeak server`")
+    assert said.endswith("(still trying, for up to 60 s)")
+    client.get("/meta")
+    assert len(caplog.messages) == 2
+
+
 def test_requests_end_at_their_deadline(client, server, clock):
     server.on("GET", "/meta", httpx.ConnectError("refused"))
     with pytest.raises(ServerUnreachable):
@@ -149,6 +163,20 @@ def test_errors_have_the_name_of_the_servers_code(client, server, refusal, statu
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize(("token", "what"), [("secret", "this token"), (None, "requests without a token")])
+def test_a_refused_token_is_said_to_be_refused_by_which_server(server, refusal, token, what):
+    server.on("GET", "/meta", refusal(401, "unauthorized"))
+    client = Client("http://127.0.0.1:8765", token, transport=httpx.MockTransport(server))
+    with pytest.raises(Unauthorized, match=rf"^http://127\.0\.0\.1:8765 refuses {what}: it is unauthorized"):
+        client.get("/meta")
+
+
+def test_a_route_that_the_server_does_not_know_is_shown_with_its_url(client, server, refusal):
+    server.on("GET", "/meta", refusal(404, "route_not_found"))
+    with pytest.raises(RouteNotFound, match=r"^GET http://127\.0\.0\.1:8765/api/v1/meta: it is route_not_found"):
+        client.get("/meta")
+
+
 def test_errors_keep_where_the_mistake_is(client, server, refusal):
     server.on("POST", "/x", refusal(422, "invalid_value", where="/values/0"))
     with pytest.raises(InvalidValue) as caught:
@@ -173,6 +201,13 @@ def test_a_proxys_error_page_is_an_outage():
     transport = httpx.MockTransport(lambda request: httpx.Response(502, text="<html>"))
     with pytest.raises(Unavailable, match="HTTP 502"):
         Client("http://localhost:1", transport=transport).request("GET", "/meta", deadline_s=0.0)
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_a_refusal_without_a_code_is_not_the_servers(client, server, status):
+    server.on("GET", "/meta", (status, None))
+    with pytest.raises(UnexpectedReply, match=f"HTTP {status}"):
+        client.get("/meta")
 
 
 def test_before_retry_is_called_only_where_another_attempt_follows(client, server):

@@ -214,6 +214,28 @@ def test_reports_wait_while_the_server_is_away_and_go_with_the_next(ask, server,
     assert trial.should_prune() is True
 
 
+def test_reports_wait_while_a_proxy_answers_in_the_servers_place(ask, server, report_reply):
+    trial = ask()
+    server.on("POST", REPORT, (404, None))
+    with pytest.warns(UserWarning, match="Reports are held back until it answers"):
+        trial.report(0.5, 0)
+    server.on("POST", REPORT, report_reply())
+    trial.report(0.6, 1)
+    assert [report["step"] for report in server.bodies(REPORT)[-1]["reports"]] == [0, 1]
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "unauthorized"), (422, "invalid_value")])
+def test_reports_held_back_that_are_refused_do_not_hold_up_the_result(ask, study, server, refusal, status, code):
+    trial = ask()
+    server.on("POST", REPORT, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report(0.5, 0)
+    server.on("POST", REPORT, refusal(status, code))
+    with pytest.warns(UserWarning, match=f"reports of trial 0 did not arrive: it is {code}"):
+        study.tell(trial, 0.5)
+    assert server.bodies(TELL)[0]["values"] == [0.5]
+
+
 def test_reports_held_back_are_sent_before_the_result(ask, study, server, report_reply):
     trial = ask()
     server.on("POST", REPORT, httpx.ConnectError("refused"))

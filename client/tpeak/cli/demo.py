@@ -43,7 +43,13 @@ class DemoFailed(Exception):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the demo can be told."""
     parser.add_argument("--keep", action="store_true", help="leave the server and its data when the demo ends")
-    parser.add_argument("--trials", type=int, default=TRIALS, metavar="N", help=f"the study's budget ({TRIALS})")
+    parser.add_argument("--trials", type=_budget, default=TRIALS, metavar="N", help=f"the study's budget ({TRIALS})")
+
+
+def _budget(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it takes at least one, got {text!r}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -44,10 +44,14 @@ class FloatDistribution:
             steps = (self.high - self.low) / self.step
             if not steps <= MAX_EXACT_INT:
                 raise InvalidDistribution("step must divide the range into at most 2^53 parts", where="step")
-            # The slack covers the rounding of low + last * step: a range that is read again must be the same.
-            slack = GRID_TOLERANCE + self._rounding(self.step) + 4 * math.ulp(steps)
-            last = math.floor(steps + slack)
-            object.__setattr__(self, "high", min(self.high, self.low + last * self.step))
+            if not self.single:
+                object.__setattr__(self, "high", self._last_on_grid(steps, self.step))
+
+    def _last_on_grid(self, steps: float, step: float) -> float:
+        """The greatest of low, low + step, ... up to high, which lies that many steps above low."""
+        # The slack covers the rounding of low + last * step: a range that is read again must be the same.
+        slack = GRID_TOLERANCE + self._rounding(step) + 4 * math.ulp(steps)
+        return min(self.high, self.low + math.floor(steps + slack) * step)
 
     def to_internal(self, value: Any) -> float:
         """The float itself. Raises InvalidValue for anything that is not a finite number."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from tpeak_server.domain.changes import Request
-from tpeak_server.domain.errors import Invalid, InvalidValue, RequestIdReused
-from tpeak_server.domain.trial import Report, Trial, TrialState
+from tpeak_server.domain.errors import Invalid, InvalidValue, RequestIdReused, pointer
+from tpeak_server.domain.trial import Trial, TrialState
 from tpeak_server.service.commands import Add, Added, Keyed, SetAttrs
 from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.reporting import undecided
 
 
 def first_answer(ledger: Ledger, command: Keyed) -> object | None:
@@ -36,6 +37,7 @@ def add(ledger: Ledger, command: Add) -> object:
     ledger.writable()
     for index, added in enumerate(command.trials):
         _check(ledger, added, f"/trials/{index}")
+    ledger.need_room((pair for added in command.trials for pair in added.distributions.items()), "/trials")
     numbers = [_add(ledger, added) for added in command.trials]
     return remember(ledger, command, {"numbers": numbers, "seq": ledger.seq})
 
@@ -56,11 +58,11 @@ def _check(ledger: Ledger, added: Added, where: str) -> None:
     """Raises Invalid and InvalidValue, pointing into the trial at `where`."""
     for name, distribution in added.distributions.items():
         if name not in added.params:
-            raise Invalid(f"a distribution for {name!r}, but no value", where=f"{where}/distributions/{name}")
+            raise Invalid(f"a distribution for {name!r}, but no value", where=where + pointer(["distributions", name]))
         try:
             distribution.to_internal(added.params[name])
         except InvalidValue as error:
-            raise InvalidValue(error.message, where=f"{where}/params/{name}") from error
+            raise InvalidValue(error.message, where=where + pointer(["params", name])) from error
     if added.state is TrialState.WAITING:
         if added.values is not None or added.steps:
             raise Invalid("a waiting trial has neither values nor reports", where=where)
@@ -106,19 +108,8 @@ def _add(ledger: Ledger, added: Added) -> int:
         )
     )
     ledger.event("added", number, state=str(added.state))
-    for step in sorted(added.steps, key=lambda step: step.step):
-        ledger.report(
-            Report(
-                number=number,
-                epoch=0,
-                step=step.step,
-                values=step.values,
-                cost=step.cost,
-                seq=ledger.take_seq(),
-                prune=False,
-                reason=None,
-            )
-        )
+    steps = sorted(added.steps, key=lambda step: step.step)
+    ledger.report(number, [undecided(number, 0, step, ledger.take_seq()) for step in steps])
     if added.user_attrs:
         ledger.set_attrs(number, added.user_attrs)
     return number

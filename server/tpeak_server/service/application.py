@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -103,8 +102,13 @@ class Application:
         while True:
             await asyncio.sleep(TIDY_S)
             self._drop_idle()
-            with contextlib.suppress(DomainError):
+            try:
                 await self._write_seen()
+            except DomainError as error:
+                logger.warning("housekeeping could not work: %s", error)
+            except Exception:
+                # Without this task idle studies would be kept for ever: it outlives whatever goes wrong.
+                logger.exception("housekeeping failed; it goes on")
 
     def _drop_idle(self) -> None:
         idle = [study_id for study_id, batcher in self._batchers.items() if batcher.idle]

@@ -13,7 +13,11 @@ from tpeak_server.domain.study import StudyState
 from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, issued
 from tpeak_server.service.commands import Ask
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.service.proposing import Prepared, Sampling, space_of
+from tpeak_server.service.proposing import Point, Prepared, Sampling, space_of
+
+UNDER_LOCK = 64
+"""Trials that a batch may create where samples must be drawn under the study's lock, which others wait for: an ask may
+get fewer than its count."""
 
 RETRY_AFTER_S = 1.0
 """How long a worker waits that found nothing to do while other trials still run."""
@@ -76,14 +80,27 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
     if ledger.study.timed_out(ledger.now):
         return []
     trials: list[Issued] = []
+    drawn_here = False
     waiting = ledger.waiting()
     space = space_of(ledger.study, ledger.current(), command.distributions)
+    if len(waiting) < command.count:
+        ledger.need_room(space.items(), "/distributions")
     while len(trials) < command.count:
         trial = _next_waiting(ledger, waiting)
         if trial is None:
-            if not _budget_left(ledger):
+            number, count = ledger.next_number, _affordable(ledger, command.count - len(trials))
+            if count <= 0:
                 break
-            trial = _new_trial(ledger, sampling, prepared, space)
+            point = prepared.take(number, space)
+            if point is None and drawn_here:
+                break
+            if point is None:
+                # All at once: one draw of many costs a small part of many draws.
+                count, drawn_here = min(count, max(1, UNDER_LOCK - len(ledger.changes.created))), True
+                prepared = sampling.points_under_lock(ledger, number, count, space)
+                point = prepared.take(number, space)
+            assert point is not None, "a point for the first number that was drawn for"
+            trial = _new_trial(ledger, point)
         trials.append(_hand_over(ledger, command, trial, len(trials)))
     return trials
 
@@ -92,20 +109,21 @@ def _next_waiting(ledger: Ledger, waiting: list[int]) -> Trial | None:
     """The lowest waiting trial that may be handed out: a first handing out is paid from the budget."""
     for number in waiting:
         trial = ledger.record(number).trial
-        if trial.epoch > 0 or _budget_left(ledger):
+        if trial.epoch > 0 or _affordable(ledger, 1):
             waiting.remove(number)
             return trial
     return None
 
 
-def _budget_left(ledger: Ledger) -> bool:
-    return ledger.study.max_trials is None or ledger.handed < ledger.study.max_trials
+def _affordable(ledger: Ledger, wanted: int) -> int:
+    """How many of the trials wanted the budget still allows to be handed out for the first time."""
+    if ledger.study.max_trials is None:
+        return wanted
+    return max(0, min(wanted, ledger.study.max_trials - ledger.handed))
 
 
-def _new_trial(ledger: Ledger, sampling: Sampling, prepared: Prepared, space: Mapping[str, Distribution]) -> Trial:
-    number = ledger.next_number
-    point = prepared.take(number, space) or sampling.point_under_lock(ledger, number, space)
-    proposed = {ledger.intern(name, space[name]): value for name, value in point.values.items()}
+def _new_trial(ledger: Ledger, point: Point) -> Trial:
+    proposed = {ledger.intern(name, point.space[name]): value for name, value in point.values.items()}
     trial = Trial(
         number=ledger.take_number(),
         proposed=proposed,

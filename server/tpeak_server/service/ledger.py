@@ -5,7 +5,7 @@ A command checks everything before it changes anything here, so that one which i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -128,8 +128,21 @@ class Ledger:
             self._current = self.history.current()
         return self._current
 
+    def need_room(self, distributions: Iterable[tuple[str, Distribution]], where: str) -> None:
+        """Raises Invalid where interning all of these would go past MAX_DISTRIBUTIONS."""
+        named = list(distributions)
+        if len(self.interned) + len(named) <= MAX_DISTRIBUTIONS:
+            return
+        new = {(name, canonical(distribution)) for name, distribution in named} - self._ids.keys()
+        if new and len(self.interned) + len(new) > MAX_DISTRIBUTIONS:
+            raise Invalid(
+                f"the study would have more than {MAX_DISTRIBUTIONS} different distributions; a range that changes "
+                "with every trial cannot be learned from: keep it the same and scale inside of the objective",
+                where=where,
+            )
+
     def intern(self, name: str, distribution: Distribution) -> int:
-        """The id of the distribution, which becomes its name's current one. Raises Invalid past MAX_DISTRIBUTIONS."""
+        """The id of the distribution, which becomes its name's current one; there must be room for it."""
         current = self.current().get(name)
         if current is not None and current.distribution is distribution:
             return current.id  # as every ask for a known space, which need not be spelled out to be compared
@@ -204,12 +217,14 @@ class Ledger:
         value = (suggested.distribution_id, suggested.value)
         self._records[suggested.number] = replace(record, suggested={**record.suggested, suggested.name: value})
 
-    def report(self, report: Report) -> None:
-        """Stores intermediate values."""
-        self.changes.reports[report.number, report.epoch, report.step] = report
-        self.reports[report.number, report.epoch, report.step] = report
-        record = self.record(report.number)
-        self._records[report.number] = replace(record, curve={**record.curve, report.step: report.values})
+    def report(self, number: int, reports: Sequence[Report]) -> None:
+        """Stores a trial's intermediate values, all that came at once: the curve is copied."""
+        rows = {(report.number, report.epoch, report.step): report for report in reports}
+        self.changes.reports.update(rows)
+        self.reports.update(rows)
+        record = self.record(number)
+        curve = {**record.curve, **{report.step: report.values for report in reports}}
+        self._records[number] = replace(record, curve=curve)
 
     def decide(self, report: Report, decision: Decision) -> None:
         """Stores the decision on a report of this batch; a decision to prune stands for the rest of the epoch."""
@@ -271,12 +286,6 @@ class Ledger:
         where[trial.number] = trial
 
     def _remember(self, key: tuple[str, str], name: str, distribution: Distribution, known: int | None) -> int:
-        if known is None and len(self.interned) >= MAX_DISTRIBUTIONS:
-            raise Invalid(
-                f"the study has {MAX_DISTRIBUTIONS} different distributions; a range that changes with every trial "
-                "cannot be learned from: keep it the same and scale inside of the objective",
-                where="/distribution",
-            )
         new_id = len(self.interned) if known is None else known
         interned = Interned(id=new_id, name=name, distribution=distribution, seen_seq=self._seq + 1)
         self.interned[new_id] = interned

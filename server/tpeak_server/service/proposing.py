@@ -155,15 +155,16 @@ class Sampling:
         self._scene = scene
         return scene
 
-    def point_under_lock(self, ledger: Ledger, number: int, space: Mapping[str, Distribution]) -> Point:
-        """A point for the number, which sees the trials that this batch has created."""
+    def points_under_lock(self, ledger: Ledger, first: int, count: int, space: Mapping[str, Distribution]) -> Prepared:
+        """Points for that many numbers from `first` on, which see the trials that this batch has created."""
         history = ledger.history
         scene = self.scene(history, space)
         created = [ledger.record(n) for n in sorted(ledger.changes.created)]
         pending = _with_created(scene, created, ledger.interned)
         sampler = self.sampler(ledger.study)
-        drawn = sampler.suggest(scene.view, space, pending, [stream_of(ledger.study.seed, number)])
-        return _point(drawn[0], scene, sampler)
+        streams = [stream_of(ledger.study.seed, number) for number in range(first, first + count)]
+        drawn = sampler.suggest(scene.view, space, pending, streams)
+        return Prepared(first=first, points=[_point(suggestion, scene, sampler) for suggestion in drawn])
 
     def value_under_lock(self, ledger: Ledger, suggest: Suggest, known: Mapping[str, float]) -> float:
         """A value for a late parameter, conditional on what the trial has."""

@@ -36,11 +36,15 @@ class Reaper:
 
     async def run(self) -> None:
         """Ticks until it is cancelled; trouble with the database only delays the next tick."""
+        trouble = None
         while True:
             try:
                 await self.tick()
+                trouble = None
             except DomainError as error:
-                logger.warning("the reaper could not work: %s", error)
+                if str(error) != trouble:  # what lasts is said once, not twice a second
+                    logger.warning("the reaper could not work: %s", error)
+                trouble = str(error)
             except Exception:
                 logger.exception("the reaper failed; it goes on")
             await asyncio.sleep(TICK_S)

@@ -83,20 +83,23 @@ def _store(ledger: Ledger, lease: Lease, command: ReportSteps, pruning: Pruning)
     for step in command.steps:
         if _stored(ledger, lease, step.step) is None:
             fresh.setdefault(step.step, step)
-    for step_number in sorted(fresh):
-        step = fresh[step_number]
-        row = Report(
-            number=command.number,
-            epoch=lease.epoch,
-            step=step.step,
-            values=step.values,
-            cost=step.cost,
-            seq=ledger.take_seq(),
-            prune=False,
-            reason=None,
-        )
-        ledger.report(row)
-    ledger.decide(row, pruning.decide(ledger.study, ledger.record(command.number), ledger.history))
+    rows = [undecided(command.number, lease.epoch, fresh[step], ledger.take_seq()) for step in sorted(fresh)]
+    ledger.report(command.number, rows)
+    ledger.decide(rows[-1], pruning.decide(ledger.study, ledger.record(command.number), ledger.history))
+
+
+def undecided(number: int, epoch: int, step: Step, seq: int) -> Report:
+    """The row of a step, without a decision to prune."""
+    return Report(
+        number=number,
+        epoch=epoch,
+        step=step.step,
+        values=step.values,
+        cost=step.cost,
+        seq=seq,
+        prune=False,
+        reason=None,
+    )
 
 
 def _stored(ledger: Ledger, lease: Lease, step: int) -> Report | None:

@@ -27,6 +27,7 @@ def suggest(ledger: Ledger, command: Suggest, sampling: Sampling, prepared: Prep
     record = ledger.record(command.number)
     ledger.live_lease(command.number, command.lease or "")
     if command.name not in record.suggested and not _proposed(ledger, record, command):
+        ledger.need_room([(command.name, command.distribution)], "/distribution")
         value = _value(ledger, record, command, sampling, prepared)
         distribution_id = ledger.intern(command.name, command.distribution)
         ledger.suggest(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -33,16 +35,29 @@ TRIES = 5
 PATIENCE_S = 3.0
 FIRST_PAUSE_S = 0.05
 
+SILENCE_S = 20.0
+"""How long one try may take: the server's own limits end it earlier, unless the way there swallows what is sent."""
+
 RERUN_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006"})
+RERUN_CLASSES = ("08", "53")
+"""A connection that broke, and a server short of disk, memory or connections."""
+
 QUERY_CANCELED = "57014"
 GONE_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
+
+NO_SCHEMA_STATES = frozenset({"42P01", "42883"})
+"""A table or function is missing: the database has not been migrated yet, or not for this version."""
 
 SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=15000"
 """Limits in ms: a writer that hangs must not hold a study's lock for longer than its clients wait."""
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
-TOO_SLOW = "the database did not answer in time; send the request again with the same key"
+TOO_SLOW = "the database does not answer in time; send the request again with the same key"
+
+NO_SCHEMA = "the database has no schema of this version; run `tpeak migrate`"
+
+IN_USE = "all connections to the database are in use; send the request again with the same key"
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +68,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.writers = _engine(url, SESSION + BY_KEY)
         self.readers = _engine(url, SESSION)
+        self._trouble: str | None = None
 
     async def transaction(self, work: Work[Result]) -> Result:
         """Runs `work` on a connection and commits; `work` runs anew where the trouble may pass.
@@ -61,7 +77,9 @@ class Database:
         unknown. Raises DatabaseUnavailable when the tries or the time are used up, InvalidValue where PostgreSQL
         refuses a value (class 22).
         """
-        return await self._persistently(self.writers, lambda: self._once(work))
+        result = await self._persistently(self.writers, lambda: self._once(work))
+        self._trouble = None
+        return result
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Driver]:
@@ -71,13 +89,19 @@ class Database:
                 connection = await self._persistently(self.readers, lambda: self._snapshot(stack))
                 try:
                     yield connection
+                    self._trouble = None
                 finally:
                     if not connection.closed:
                         await connection.rollback()
         except psycopg.DataError as error:
             raise InvalidValue(f"the database refuses a value: {error}") from error
-        except (psycopg.OperationalError, exc.DBAPIError, exc.TimeoutError, OSError) as error:
-            logger.warning("a read failed: %s", error)
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
+            self._note(error)
+            raise DatabaseUnavailable(NO_SCHEMA) from error
+        except exc.TimeoutError as error:
+            raise DatabaseUnavailable(IN_USE) from error
+        except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
+            self._note(getattr(error, "orig", None) or error)
             await self.readers.dispose()
             raise DatabaseUnavailable("the database does not answer; try again") from error
 
@@ -114,7 +138,10 @@ class Database:
                 return await attempt()
             except psycopg.Error as error:
                 await self._may_rerun(pool, error, number)
-            except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
+            except exc.TimeoutError as error:
+                # The pool is whole, and waited for long enough: a new one would double the connections under load.
+                raise DatabaseUnavailable(IN_USE) from error
+            except (exc.DBAPIError, OSError) as error:
                 await self._may_rerun(pool, getattr(error, "orig", None) or error, number)
             if asyncio.get_running_loop().time() + pause_s > deadline:
                 break
@@ -122,33 +149,54 @@ class Database:
             pause_s *= 2
         raise DatabaseUnavailable(TOO_SLOW)
 
+    def _note(self, error: BaseException) -> None:
+        """Logs the trouble, once: the reaper alone reads twice a second, and an outage may last for hours."""
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            logger.warning("the database is in trouble (%s): %s", getattr(error, "sqlstate", None), error)
+
     async def _may_rerun(self, pool: AsyncEngine, error: BaseException, attempt: int) -> None:
         state = getattr(error, "sqlstate", None)
         if state is not None and state.startswith("22"):
             raise InvalidValue(f"the database refuses a value: {error}") from error
+        if state in NO_SCHEMA_STATES:
+            self._note(error)
+            raise DatabaseUnavailable(NO_SCHEMA) from error
         if state == QUERY_CANCELED and attempt == 1:
             return
         if state == QUERY_CANCELED:
             raise DatabaseUnavailable(TOO_SLOW) from error
-        if state is not None and state not in RERUN_STATES and not state.startswith("08"):
+        if state is not None and state not in RERUN_STATES and not state.startswith(RERUN_CLASSES):
             raise error
         if state in GONE_STATES or state is None or state.startswith("08"):
             # Every pooled connection leads to the same dead or read-only server: trying them one by one wastes tries.
             await pool.dispose()
-        logger.warning("database attempt %d failed (%s): %s", attempt, state, error)
+        self._note(error)
 
 
 @asynccontextmanager
 async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
-    """A psycopg connection out of the engine's pool, for statements that go in one pipeline."""
+    """A psycopg connection out of the engine's pool, for statements that go in one pipeline; cut after SILENCE_S."""
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
         driven: Driver = raw.driver_connection  # type: ignore[assignment]
+        limit = asyncio.get_running_loop().call_later(SILENCE_S, _cut, driven)
         try:
             yield driven
         finally:
+            limit.cancel()
             if driven.closed:
                 await connection.invalidate()
+
+
+def _cut(connection: Driver) -> None:
+    """Ends the connection under whoever waits for it, who finds what a dead server leaves behind.
+
+    To cancel the waiting would not do: psycopg then asks the server to cancel, and waits for its answer.
+    """
+    logger.warning("a connection to the database was silent for %g s and is given up", SILENCE_S)
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -48,12 +49,27 @@ def public_url(listener: socket.socket) -> str:
 
 def is_healthy(listener: socket.socket, timeout_s: float = 2.0) -> bool:
     """Whether a server behind the socket answers its health check."""
-    connection = http.client.HTTPConnection(_reachable(listener), listener.getsockname()[1], timeout=timeout_s)
     try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == http.client.OK
+        return _asked(listener, "/healthz", timeout_s)[0] == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
+
+
+def trouble(listener: socket.socket, timeout_s: float = 10.0) -> str | None:
+    """Why the server behind the socket is not ready for requests, None where it is."""
+    try:
+        status, body = _asked(listener, "/readyz", timeout_s)
+        return None if status == http.client.OK else str(json.loads(body)["detail"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return "it does not answer whether its database does"
+
+
+def _asked(listener: socket.socket, path: str, timeout_s: float) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(_reachable(listener), listener.getsockname()[1], timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
     finally:
         connection.close()
 

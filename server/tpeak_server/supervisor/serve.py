@@ -17,7 +17,7 @@ from tpeak_server.supervisor.children import Children
 from tpeak_server.supervisor.directory import DataDirectory
 from tpeak_server.supervisor.files import ServerRecord, Token, published, record_content, token_for
 from tpeak_server.supervisor.interruption import Interruption
-from tpeak_server.supervisor.listening import bind, is_healthy, own_url, public_url
+from tpeak_server.supervisor.listening import bind, is_healthy, own_url, public_url, trouble
 from tpeak_server.supervisor.migration import migrate_database
 from tpeak_server.supervisor.postgres import Postgres, embedded
 from tpeak_server.supervisor.programs import MAJOR
@@ -115,4 +115,6 @@ def _greeting(settings: Settings, listener: socket.socket, token: Token, postgre
     if settings.connect_file:
         reach = ", on this machine alone: others need --host" if settings.loopback else ""
         lines["workers"] = f"TPEAK_CONNECT_FILE={settings.connect_file}{reach}"
-    return f"tpeak {__version__} is ready\n\n" + "".join(f"  {name:<10}{text}\n" for name, text in lines.items())
+    wrong = trouble(listener)
+    state = "is ready" if wrong is None else f"is up, but not ready: {wrong}"
+    return f"tpeak {__version__} {state}\n\n" + "".join(f"  {name:<10}{text}\n" for name, text in lines.items())

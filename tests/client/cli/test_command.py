@@ -83,3 +83,12 @@ def test_a_servers_command_explains_itself_under_its_own_name(name):
     of_the_server = command.OF_THE_SERVER[name][0]
     line = [sys.executable, "-P", "-m", "tpeak_server", of_the_server, "--help"]
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.startswith(f"usage: tpeak {name} ")
+
+
+@pytest.mark.parametrize("name", ["server", "migrate", "down"])
+def test_a_mistyped_option_shows_the_usage_of_the_command_that_was_typed(name):
+    line = [sys.executable, "-P", "-m", "tpeak_server", command.OF_THE_SERVER[name][0], "--prot", "1"]
+    refused = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"usage: tpeak {name} ")
+    assert refused.stderr.endswith(f"tpeak {name}: error: unrecognized arguments: --prot 1\n")

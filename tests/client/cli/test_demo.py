@@ -94,6 +94,13 @@ def test_the_demo_says_what_to_install_where_something_is_missing() -> None:
     assert "pip install 'tpeak[demo]'" in demo.stderr
 
 
+def test_a_budget_of_no_trials_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    demo = _run("demo", "--trials", "0", folder=tmp_path)
+
+    assert demo.returncode == 2
+    assert demo.stderr.endswith("argument --trials: it takes at least one, got '0'\n")
+
+
 def _run(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tpeak.cli", *arguments],

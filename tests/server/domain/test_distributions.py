@@ -118,6 +118,12 @@ def test_the_top_of_a_float_grid_is_on_the_grid(low: float, high: float, step: f
     assert distribution.contains(distribution.high)
 
 
+@pytest.mark.parametrize("step", [5e-324, 1e-300])
+def test_a_grid_of_one_value_may_have_any_step(step: float) -> None:
+    distribution = FloatDistribution(low=1e300, high=1e300, step=step)
+    assert (distribution.high, distribution.single, distribution.contains(1e300)) == (1e300, True, True)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "step"),
     [

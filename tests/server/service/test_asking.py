@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tpeak_server.service import asking, ledger
+
 Study = Any  # of conftest.py, which no module can import
 Service = Any
 Clock = Any
@@ -200,6 +202,27 @@ def test_the_key_of_an_ask_stands_for_its_content(study: Study, other: dict[str,
 def test_one_key_in_two_studies_is_two_asks(make_study: MakeStudy) -> None:
     first, second = make_study(), make_study()
     assert first.ask("shared")[0]["lease"] != second.ask("shared")[0]["lease"]
+
+
+def test_an_ask_without_room_for_its_distributions_hands_out_nothing(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "MAX_DISTRIBUTIONS", 1)
+    study.post("trials", {"request_id": study.service.key(), "trials": [{}]})
+    refused = study.asked(count=2, distributions={"x": X, "y": X})
+    assert (refused.status_code, refused.json()["where"]) == (422, "/distributions")
+    assert study.state(0) == "waiting"
+    assert numbers(study.ask(count=2)) == [0, 1]
+
+
+def test_an_ask_for_many_gets_fewer_where_another_replica_took_the_numbers_foreseen(study: Study) -> None:
+    """What is drawn again is drawn under the study's lock: others do not wait for a thousand draws."""
+    assert numbers(study.ask()) == [0]
+    assert numbers(study.ask(replica=1)) == [1]
+    asked = study.ask("many", count=1000)
+    assert numbers(asked) == list(range(2, 2 + asking.UNDER_LOCK))
+    assert lasting(study.ask("many", count=1000, replica=1)) == lasting(asked)
+    assert numbers(study.ask(count=200))[-1] == 1 + asking.UNDER_LOCK + 200
 
 
 def test_waiting_trials_come_first_by_number_and_new_ones_after(service: Service, study: Study) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tpeak_server.domain.errors import Overloaded
+from tpeak_server.domain.errors import DatabaseUnavailable, Overloaded
 from tpeak_server.domain.study import from_path
 from tpeak_server.service.commands import Command, Expire, GrantAll
 from tpeak_server.service.reaper import Reaper
@@ -199,3 +200,27 @@ def expire(service: Service, study: Study, *, epoch: int, replica: int = 0) -> N
     """What a reaper does that has found trial 0 overdue a moment ago."""
     command = Expire(number=0, epoch=epoch)
     service.run(service.replicas[replica].submit(from_path(study.id), command))
+
+
+def test_trouble_that_lasts_is_logged_once(
+    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tpeak_server.service.reaper.TICK_S", 0.0)
+    looks = iter([True, True, False, True])
+    enough = asyncio.Event()
+
+    class Reluctant(Reaper):
+        async def tick(self) -> None:
+            look = next(looks, None)
+            if look is None:
+                enough.set()
+            elif look:
+                raise DatabaseUnavailable("on purpose")
+
+    async def watched() -> None:
+        reaping = asyncio.create_task(Reluctant(service.replicas[0].database, service.replicas[0].submit).run())
+        await enough.wait()
+        reaping.cancel()
+
+    service.run(watched())
+    assert caplog.messages == ["the reaper could not work: on purpose"] * 2

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue, NotRunning
-from tpeak_server.storage.database import POOL_SIZE, Database, Driver
+from tpeak_server.storage import database as storage
+from tpeak_server.storage.database import POOL_SIZE, Database, Driver, driver
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Work = Callable[[Driver], Awaitable[Any]]
@@ -54,6 +58,45 @@ def nobody() -> Iterator[str]:
         yield f"postgresql://user@127.0.0.1:{taken.getsockname()[1]}/none"
 
 
+class Way:
+    """A way to the database whose connections can fall silent: what is sent arrives nowhere, and nobody says so."""
+
+    def __init__(self, database_url: str) -> None:
+        self._opened = self._silent = 0
+        with psycopg.connect(database_url) as connection:
+            self._host, self._port = connection.info.host, connection.info.port
+        self._url = make_url(database_url)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[str]:
+        """The URL of the database by this way."""
+        async with await asyncio.start_server(self._go_between, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = self._url.set(host="127.0.0.1", port=port).difference_update_query(["host", "port"])
+            yield url.render_as_string(hide_password=False)
+
+    def fall_silent(self) -> None:
+        """Silences the connections that are open now."""
+        self._silent = self._opened
+
+    async def _go_between(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await self._there()
+        self._opened = place = self._opened + 1
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await asyncio.gather(self._copy(reader, there[1], place), self._copy(there[0], writer, place))
+
+    async def _there(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
+        return await asyncio.open_connection(self._host, self._port)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: int) -> None:
+        while data := await reader.read(65536):
+            if place > self._silent:
+                writer.write(data)
+        writer.close()
+
+
 def run(database_url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
     async def bounded() -> Any:
         database = Database(database_url)
@@ -66,7 +109,8 @@ def run(database_url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "state", ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "57014"]
+    "state",
+    ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "53100", "53300", "57014"],
 )
 def test_what_may_pass_is_run_again_from_the_start(database_url: str, noted: Any, state: str) -> None:
     work = Tried(failing(state), failures=1)
@@ -178,7 +222,7 @@ def test_a_value_that_postgresql_refuses_is_the_caller_s_fault(database_url: str
 
 @pytest.mark.parametrize(
     ("statement", "error"),
-    [("SELECT * FROM nowhere", psycopg.errors.UndefinedTable), (failing("23505"), psycopg.errors.UniqueViolation)],
+    [("SELECT nothing FROM noted", psycopg.errors.UndefinedColumn), (failing("23505"), psycopg.errors.UniqueViolation)],
 )
 def test_other_errors_are_raised_at_once(database_url: str, noted: Any, statement: str, error: type[Exception]) -> None:
     work = Tried(statement, failures=99)
@@ -252,6 +296,66 @@ def test_a_reader_whose_backend_dies_is_told_to_try_again_and_then_succeeds(data
     assert run(database_url, read) == 7
 
 
+def test_who_finds_the_pool_in_use_is_told_so_and_opens_no_other_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "PATIENCE_S", 0.1)
+
+    async def backend(connection: Driver) -> int:
+        return connection.info.backend_pid
+
+    async def crowded(database: Database) -> tuple[set[int], set[int]]:
+        async with AsyncExitStack() as held:
+            readers = [await held.enter_async_context(database.reading()) for _ in range(POOL_SIZE)]
+            writers = [await held.enter_async_context(driver(database.writers)) for _ in range(POOL_SIZE)]
+            with pytest.raises(DatabaseUnavailable):
+                await held.enter_async_context(database.reading())
+            with pytest.raises(DatabaseUnavailable):
+                await database.transaction(backend)
+            before = {connection.info.backend_pid for connection in readers + writers}
+        async with database.reading() as connection:
+            return before, {await backend(connection), await database.transaction(backend)}
+
+    before, after = run(database_url, crowded)
+    assert after < before
+
+
+def test_a_connection_that_falls_silent_is_given_up(
+    database_url: str, noted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "SILENCE_S", 0.3)
+
+    async def interrupted(_: Database) -> tuple[int, int]:
+        way = Way(database_url)
+        runs = 0
+
+        async def write(connection: Driver) -> int:
+            nonlocal runs
+            runs += 1
+            if runs == 1:
+                way.fall_silent()
+            await connection.execute("INSERT INTO noted VALUES (%s)", [runs])
+            return runs
+
+        async with way.open() as url:
+            database = Database(url)
+            written = await database.transaction(write)
+            with pytest.raises(DatabaseUnavailable):
+                await count(database, before=way.fall_silent)
+            counted = await count(database, before=lambda: None)
+            await database.close()
+        return written, counted
+
+    async def count(database: Database, before: Callable[[], None]) -> int:
+        async with database.reading() as connection:
+            before()
+            row = await (await connection.execute("SELECT count(*) FROM noted")).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    assert (run(database_url, interrupted), noted()) == ((2, 1), [2])
+
+
 def test_readers_that_take_their_time_keep_no_writer_waiting(database_url: str) -> None:
     async def crowded(database: Database) -> int:
         written = asyncio.Event()
@@ -267,3 +371,34 @@ def test_readers_that_take_their_time_keep_no_writer_waiting(database_url: str) 
         return int(runs)
 
     assert run(database_url, crowded) == 1
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM nowhere", "SELECT nothing_of_that_name()"])
+def test_a_database_without_the_schema_is_unavailable_to_writers_and_readers_until_it_is_migrated(
+    database_url: str, statement: str
+) -> None:
+    async def write(database: Database) -> Any:
+        return await database.transaction(lambda connection: connection.execute(statement))
+
+    async def read(database: Database) -> None:
+        async with database.reading() as connection:
+            await connection.execute(statement)
+
+    for work in (write, read):
+        with pytest.raises(DatabaseUnavailable, match="no schema of this version; run `tpeak migrate`"):
+            run(database_url, work)
+
+
+def test_reads_that_fail_for_the_same_reason_are_logged_once_an_outage(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def reads(database: Database) -> None:
+        for statement in ("SELECT 1 FROM nowhere",) * 3 + ("SELECT 1",) + ("SELECT 1 FROM nowhere",) * 3:
+            with contextlib.suppress(DatabaseUnavailable):
+                async with database.reading() as connection:
+                    await connection.execute(statement)
+
+    run(database_url, reads)
+    assert [message.splitlines()[0] for message in caplog.messages] == [
+        'the database is in trouble (42P01): relation "nowhere" does not exist'
+    ] * 2

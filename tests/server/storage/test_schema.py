@@ -19,6 +19,7 @@ TABLES = [
     "alembic_version",
     "distributions",
     "events",
+    "hosts",
     "late_results",
     "leases",
     "meta",
@@ -114,4 +115,5 @@ def test_what_is_wrong_is_said_with_what_to_do() -> None:
 
 
 def test_a_database_that_does_not_answer_is_not_ready() -> None:
-    assert asyncio.run(ready("postgresql://user@127.0.0.1:1/none")) == "the database does not answer; try again"
+    message = "the database does not answer in time; send the request again with the same key"
+    assert asyncio.run(ready("postgresql://user@127.0.0.1:1/none")) == message

@@ -272,6 +272,8 @@ def test_another_database_is_not_migrated_by_serving_and_stays_up(command, serve
     url = url_of(bare_database)
     server = serve("--data-dir", empty_directory, TPEAK_DATABASE_URL=url)
     assert (status(server.url), status(server.url, "/readyz")) == (200, 503)
+    assert "tpeak 0.1.0 is up, but not ready: the database has no tpeak schema yet; run `tpeak migrate`" in server.said
+    assert "Traceback" not in server.said
     migrate = command("migrate", "--database-url", url)
     assert migrate.ended() == 0, migrate.said
     assert migrate.said.startswith(f"postgresql://{bare_database['user']}:***@/{bare_database['dbname']} has schema ")

@@ -1,0 +1,52 @@
+"""The work that no request asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tpeak_server.domain.study import from_path
+from tpeak_server.service import application
+from tpeak_server.service.application import Application
+from tpeak_server.service.commands import Ask
+
+Study = Any  # of conftest.py, which no module can import
+Sql = Callable[..., list[tuple[Any, ...]]]
+
+
+def test_housekeeping_survives_whatever_the_database_says(
+    study: Study, database_url: str, sql: Sql, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(application, "TIDY_S", 0.01)
+    sql("INSERT INTO workers (id, host, pid, client_version, last_seen) VALUES ('w', 'h', 1, '1', 'epoch')")
+
+    async def outlived() -> None:
+        app = Application(database_url)
+        await app.start()
+        try:
+            sql("ALTER TABLE workers RENAME TO workers_away")
+            await _ask(app, "first")
+            await _until(lambda: "housekeeping failed" in caplog.text)
+            sql("ALTER TABLE workers_away RENAME TO workers")
+            await _ask(app, "second")
+            await _until(lambda: sql("SELECT last_seen > 'epoch' FROM workers WHERE id = 'w'") == [(True,)])
+        finally:
+            await app.stop()
+
+    async def _ask(app: Application, key: str) -> None:
+        number = from_path(study.id)
+        assert number is not None
+        await app.submit(number, Ask(request_id=key, worker="w"))
+
+    asyncio.run(outlived())
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nothing has come of it in 10 s")
