@@ -43,7 +43,8 @@ from tpeak_server.service.suggesting import suggest
 from tpeak_server.service.telling import tell
 from tpeak_server.storage.database import Database, Driver
 from tpeak_server.storage.history import load_all, load_changed
-from tpeak_server.storage.locked import OutOfDate, load, save
+from tpeak_server.storage.locked import load
+from tpeak_server.storage.writing import OutOfDate, save
 
 MAX_BATCH = 256
 MAX_QUEUE = 4096
