@@ -49,6 +49,12 @@ SELECT DISTINCT ON (number, epoch) number, epoch, values, bool_or(prune) OVER (P
 FROM reports WHERE study_id = %s AND number = ANY(%s::integer[]) ORDER BY number, epoch, step DESC
 """
 ASKS = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %s AND request_id = ANY(%s::text[]) ORDER BY ordinal"
+# Of the latest complete trials, the time from the lease that won to its result; added trials have no such lease.
+DURATIONS = """
+SELECT extract(epoch FROM finished_at - issued_at)::float8 FROM trials JOIN leases USING (study_id, number)
+WHERE study_id = %s AND state = 'complete' AND NOT deleted AND leases.epoch = told_epoch
+ORDER BY number DESC LIMIT 200
+"""
 REQUESTS = "SELECT request_id, hash, reply FROM requests WHERE study_id = %s AND request_id = ANY(%s::text[])"
 
 
@@ -64,6 +70,7 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
         ends = await _maybe(connection, ENDS, study_id, sorted(wanted.ends))
         asks = await _maybe(connection, ASKS, study_id, sorted(wanted.ask_ids))
         requests = await _maybe(connection, REQUESTS, study_id, sorted(wanted.request_ids))
+        durations = await connection.execute(DURATIONS, (study_id,), binary=True) if wanted.durations else None
         locked = await lock.fetchone()
         if locked is None:
             raise StudyNotFound("there is no such study; it may have been made on another database")
@@ -82,6 +89,7 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
             asks=found,
             suggested=_by_trial(map(suggested_from_row, await _rows(late))),
             requests={row[0]: (bytes(row[1]), row[2]) for row in await _rows(requests)},
+            durations_s=[row[0] for row in await _rows(durations)],
         )
 
 

@@ -31,42 +31,47 @@ WITH clock AS (
     WHERE study_id = %(study)s AND seq = %(expected)s RETURNING study_id
 ), new_trials AS (
     INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch,
-        attempt, told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, started_at, finished_at)
+        attempt, told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, avoid_host, deleted,
+        started_at, finished_at)
     SELECT study_id, number, state, ids::smallint[], proposed::float8[], fixed::json, vals::float8[], cons::float8[],
-        origin, epoch, attempt, told_epoch, told_hash, cause, sampled, version, resume,
+        origin, epoch, attempt, told_epoch, told_hash, cause, sampled, version, resume, avoid, deleted,
         CASE WHEN epoch > 0 OR state <> 'waiting' THEN tpeak_now() END,
         CASE WHEN state NOT IN ('waiting', 'running') THEN tpeak_now() END
     FROM clock, unnest(%(n0)s::integer[], %(n1)s::text[], %(n2)s::text[], %(n3)s::text[], %(n4)s::text[],
         %(n5)s::text[], %(n6)s::text[], %(n7)s::text[], %(n8)s::integer[], %(n9)s::integer[], %(n10)s::integer[],
-        %(n11)s::bytea[], %(n12)s::text[], %(n13)s::bigint[], %(n14)s::text[], %(n15)s::integer[])
+        %(n11)s::bytea[], %(n12)s::text[], %(n13)s::bigint[], %(n14)s::text[], %(n15)s::integer[],
+        %(n16)s::text[], %(n17)s::boolean[])
         AS t (number, state, ids, proposed, fixed, vals, cons, origin, epoch, attempt, told_epoch, told_hash, cause,
-        sampled, version, resume)
+        sampled, version, resume, avoid, deleted)
 ), old_trials AS (
     UPDATE trials SET state = t.state, values = t.vals::float8[], constraints = t.cons::float8[], epoch = t.epoch,
         attempt = t.attempt, told_epoch = t.told_epoch, told_hash = t.told_hash, cause = t.cause,
-        resume_epoch = t.resume,
+        resume_epoch = t.resume, avoid_host = t.avoid, deleted = t.deleted,
         started_at = CASE WHEN t.state = 'running' THEN coalesce(started_at, tpeak_now()) ELSE started_at END,
         finished_at = CASE WHEN t.state IN ('waiting', 'running') THEN NULL ELSE coalesce(finished_at, tpeak_now()) END
     FROM clock, unnest(%(t0)s::integer[], %(t1)s::text[], %(t2)s::text[], %(t3)s::text[], %(t4)s::integer[],
-        %(t5)s::integer[], %(t6)s::integer[], %(t7)s::bytea[], %(t8)s::text[], %(t9)s::integer[])
-        AS t (number, state, vals, cons, epoch, attempt, told_epoch, told_hash, cause, resume)
+        %(t5)s::integer[], %(t6)s::integer[], %(t7)s::bytea[], %(t8)s::text[], %(t9)s::integer[],
+        %(t10)s::text[], %(t11)s::boolean[])
+        AS t (number, state, vals, cons, epoch, attempt, told_epoch, told_hash, cause, resume, avoid, deleted)
     WHERE trials.study_id = %(study)s AND trials.number = ANY(%(t0)s::integer[]) AND trials.number = t.number
 ), new_leases AS (
-    INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, used,
-        live, ended, checkpoint, checkpoint_step, expires_at)
-    SELECT study_id, number, epoch, token, worker, request_id, ordinal, hash, resume, used::text[], live, ended,
-        checkpoint, step, tpeak_now() + make_interval(secs => %(period)s)
+    INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, host,
+        used, live, ended, checkpoint, checkpoint_step, cancelled, told_hash, expires_at)
+    SELECT study_id, number, epoch, token, worker, request_id, ordinal, hash, resume, host, used::text[], live, ended,
+        checkpoint, step, cancelled, told, tpeak_now() + make_interval(secs => %(period)s)
     FROM clock, unnest(%(i0)s::integer[], %(i1)s::integer[], %(i2)s::text[], %(i3)s::text[], %(i4)s::text[],
-        %(i5)s::smallint[], %(i6)s::bytea[], %(i7)s::integer[], %(i8)s::text[], %(i9)s::boolean[], %(i10)s::text[],
-        %(i11)s::text[], %(i12)s::bigint[])
-        AS t (number, epoch, token, worker, request_id, ordinal, hash, resume, used, live, ended, checkpoint, step)
+        %(i5)s::smallint[], %(i6)s::bytea[], %(i7)s::integer[], %(i8)s::text[], %(i9)s::text[], %(i10)s::boolean[],
+        %(i11)s::text[], %(i12)s::text[], %(i13)s::bigint[], %(i14)s::boolean[], %(i15)s::bytea[])
+        AS t (number, epoch, token, worker, request_id, ordinal, hash, resume, host, used, live, ended, checkpoint,
+        step, cancelled, told)
 ), old_leases AS (
     UPDATE leases SET used = t.used::text[], live = t.live, ended = t.ended, checkpoint = t.checkpoint,
-        checkpoint_step = t.step, expires_at = CASE WHEN t.renew
+        checkpoint_step = t.step, cancelled = t.cancelled, told_hash = t.told, expires_at = CASE WHEN t.renew
             THEN greatest(expires_at, tpeak_now() + make_interval(secs => %(period)s)) ELSE expires_at END
     FROM clock, unnest(%(l0)s::integer[], %(l1)s::integer[], %(l2)s::text[], %(l3)s::boolean[], %(l4)s::text[],
-        %(l5)s::text[], %(l6)s::bigint[], %(l7)s::boolean[])
-        AS t (number, epoch, used, live, ended, checkpoint, step, renew)
+        %(l5)s::text[], %(l6)s::bigint[], %(l7)s::boolean[], %(l8)s::bytea[],
+        %(l9)s::boolean[])
+        AS t (number, epoch, used, live, ended, checkpoint, step, cancelled, told, renew)
     WHERE leases.study_id = %(study)s AND leases.number = ANY(%(l0)s::integer[]) AND leases.number = t.number
         AND leases.epoch = t.epoch
 ), new_reports AS (
@@ -92,7 +97,7 @@ NUMBERED_WRITE = re.sub(r"%\((\w+)\)s", lambda match: f"${PLACES.index(match[1])
 ASKED_BEFORE = "leases_study_id_request_id_ordinal_key"
 """The constraint that a repeated ask runs into where nobody looked for the first one."""
 
-WIDTHS = {"n": 16, "t": 10, "i": 13, "l": 8, "r": 8, "e": 4}
+WIDTHS = {"n": 18, "t": 12, "i": 16, "l": 10, "r": 8, "e": 4}
 """How many columns each part of WRITE takes, by the letter of its parameters."""
 
 SUGGEST = """
@@ -110,7 +115,13 @@ INSERT INTO late_results (study_id, number, hash, code, body) VALUES (%s, %s, %s
 REQUEST = "INSERT INTO requests (study_id, request_id, hash, reply) VALUES (%s, %s, %s, %s)"
 STUDY_UPDATE = """
 UPDATE studies SET name = %s, sampler = %s, pruner = %s, state = %s, max_trials = %s, timeout_s = %s,
-    lease_seconds = %s, max_attempts = %s, user_attrs = %s, tags = %s, note = %s WHERE id = %s
+    lease_seconds = %s, max_attempts = %s, max_host_failures = %s, late_results = %s, user_attrs = %s, tags = %s,
+    note = %s WHERE id = %s
+"""
+HOST = """
+INSERT INTO hosts (study_id, host, failures, owed, paused_until, cause) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (study_id, host) DO UPDATE SET failures = excluded.failures, owed = excluded.owed,
+    paused_until = excluded.paused_until, cause = excluded.cause
 """
 # The primary key lets one study have the name; a second one gets 23505.
 FREE_NAME = "DELETE FROM study_names WHERE study_id = %s"
@@ -170,8 +181,8 @@ def _written(study: int, expected_seq: int, lease_seconds: float, changes: Chang
 
 
 async def _save_rare(connection: Driver, study: int, changes: Changes) -> None:
-    for row in changes.interned.values():
-        await connection.execute(INTERN, (study, row.id, row.name, canonical(row.distribution), row.seen_seq))
+    for new in changes.interned.values():
+        await connection.execute(INTERN, (study, new.id, new.name, canonical(new.distribution), new.seen_seq))
     if changes.suggested:
         rows = _columns((s.number, s.name, s.distribution_id, s.value, s.seq) for s in changes.suggested)
         await connection.execute(SUGGEST, (study, *rows))
@@ -182,6 +193,9 @@ async def _save_rare(connection: Driver, study: int, changes: Changes) -> None:
         await connection.execute(LATE, (study, late.number, late.hash, late.code, json.dumps(late.body)))
     for request in changes.requests:
         await connection.execute(REQUEST, (study, request.request_id, request.hash, json.dumps(request.reply)))
+    for host in changes.hosts.values():
+        state = (host.failures, host.owed, host.paused_until, host.cause)
+        await connection.execute(HOST, (study, host.name, *state))
 
 
 async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
@@ -200,6 +214,8 @@ async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
                 new.timeout_s,
                 new.lease_seconds,
                 new.max_attempts,
+                new.max_host_failures,
+                str(new.late_results),
                 json.dumps(new.user_attrs),
                 list(new.tags),
                 new.note,
@@ -230,6 +246,8 @@ def _new_trial(trial: Trial) -> tuple[Any, ...]:
         trial.sampled_at_seq,
         trial.sampler_version,
         trial.resume_epoch,
+        trial.avoid_host,
+        trial.deleted,
     )
 
 
@@ -245,6 +263,8 @@ def _changed_trial(trial: Trial) -> tuple[Any, ...]:
         trial.told_hash,
         trial.cause,
         trial.resume_epoch,
+        trial.avoid_host,
+        trial.deleted,
     )
 
 
@@ -258,6 +278,7 @@ def _new_lease(lease: Lease) -> tuple[Any, ...]:
         lease.ordinal,
         lease.request_hash,
         lease.resume_epoch,
+        lease.host,
         *_lease_state(lease),
     )
 
@@ -268,7 +289,8 @@ def _changed_lease(lease: Lease, renewed: bool) -> tuple[Any, ...]:
 
 def _lease_state(lease: Lease) -> tuple[Any, ...]:
     ended = lease.ended and str(lease.ended)
-    return (array_text(lease.used), lease.live, ended, lease.checkpoint, lease.checkpoint_step)
+    place = (lease.checkpoint, lease.checkpoint_step)
+    return (array_text(lease.used), lease.live, ended, *place, lease.cancelled, lease.told_hash)
 
 
 def _new_report(report: Report) -> tuple[Any, ...]:
