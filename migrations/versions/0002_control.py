@@ -35,11 +35,13 @@ WHERE trials.study_id = leases.study_id AND trials.number = leases.number AND tr
 """
 
 # failures: fast ones in a row. A host without any has no row that matters.
+# owed: how many of them ended their trial and have not been given back to the budget.
 HOSTS = """
 CREATE TABLE hosts (
     study_id bigint NOT NULL,
     host text NOT NULL,
     failures integer NOT NULL,
+    owed integer NOT NULL,
     paused_until timestamptz,
     cause text,
     PRIMARY KEY (study_id, host)

@@ -27,10 +27,10 @@ def test_housekeeping_survives_whatever_the_database_says(
         app = Application(database_url)
         await app.start()
         try:
-            sql("ALTER TABLE workers RENAME TO workers_away")
+            sql("ALTER TABLE workers ADD CONSTRAINT broken CHECK (last_seen < '2000-01-01') NOT VALID")
             await _ask(app, "first")
             await _until(lambda: "housekeeping failed" in caplog.text)
-            sql("ALTER TABLE workers_away RENAME TO workers")
+            sql("ALTER TABLE workers DROP CONSTRAINT broken")
             await _ask(app, "second")
             await _until(lambda: sql("SELECT last_seen > 'epoch' FROM workers WHERE id = 'w'") == [(True,)])
         finally:
