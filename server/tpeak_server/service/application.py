@@ -16,6 +16,7 @@ from tpeak_server.service.reaper import Reaper
 from tpeak_server.service.studies import Studies
 from tpeak_server.storage import service
 from tpeak_server.storage.database import Database
+from tpeak_server.storage.incarnation import incarnation
 from tpeak_server.storage.schema import SchemaMismatch, head
 from tpeak_server.storage.service import Worker
 
@@ -87,8 +88,7 @@ class Application:
 
     async def incarnation(self) -> str:
         """Which life of the database this is."""
-        async with self.database.reading() as connection:
-            return await service.incarnation(connection)
+        return await incarnation(self.database)
 
     async def register(self, worker: Worker) -> None:
         """Knows the worker from here on."""

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
+from tpeak_server.storage import incarnation
 from tpeak_server.storage.database import sqlalchemy_url
 
 MIGRATION_LOCK = 0x7470_6561_6B
@@ -21,10 +22,10 @@ class SchemaMismatch(Exception):
     """The database's schema is not the one that this version works with; the message says what to run."""
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str, revision: str = "head", *, restored: bool = False) -> None:
     """Brings the schema up to date; harmless where it is, and where several do it at once.
 
-    Raises SchemaMismatch where the schema is newer than this version, SQLAlchemy's errors where the database does
+    `restored` says that the database came out of a backup, which begins a new incarnation. Raises SchemaMismatch where the schema is newer than this version, SQLAlchemy's errors where the database does
     not answer.
     """
     engine = create_engine(sqlalchemy_url(database_url), connect_args={"connect_timeout": 10})
@@ -35,7 +36,9 @@ def migrate(database_url: str) -> None:
                 raise SchemaMismatch(explain(current(connection)))
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
+            if restored:
+                incarnation.renew(connection)
     finally:
         engine.dispose()
 

@@ -18,21 +18,21 @@ from tpeak_server.supervisor.refusals import Refused
 def migrate_by_hand(settings: Settings, say: Callable[[str], None]) -> int:
     """Migrates the given database, or the embedded one while no server runs on it; the exit code."""
     if settings.database_url is not None:
-        migrate_database(settings.database_url)
+        migrate_database(settings.database_url, restored=settings.restored)
         say(f"{masked(settings.database_url)} has schema {head()}")
         return 0
     directory, account = DataDirectory(settings.data_dir), postgres_account()
     with Interruption() as interruption, directory.locked(account):
         with embedded(directory, account, interruption.pause) as postgres:
-            migrate_database(postgres.url)
+            migrate_database(postgres.url, restored=settings.restored)
         say(f"the database in {postgres.pgdata} has schema {head()}")
     return 0
 
 
-def migrate_database(database_url: str) -> None:
+def migrate_database(database_url: str, *, restored: bool = False) -> None:
     """Brings the schema up to date. Raises Refused where the database does not let it."""
     try:
-        migrate(database_url)
+        migrate(database_url, restored=restored)
     except SchemaMismatch as error:
         raise Refused(str(error)) from error
     except SQLAlchemyError as error:
