@@ -28,6 +28,7 @@ from tpeak_server.service.commands import (
     Expire,
     GrantAll,
     Heartbeat,
+    ImportLines,
     Release,
     ReportSteps,
     SetAttrs,
@@ -35,6 +36,7 @@ from tpeak_server.service.commands import (
     Tell,
 )
 from tpeak_server.service.history import History
+from tpeak_server.service.importing import import_lines
 from tpeak_server.service.leasing import expire, grant_all, heartbeat, release
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.proposing import Prepared, Sampling
@@ -93,6 +95,7 @@ class Batcher:
             Heartbeat: lambda ledger, command, _: heartbeat(ledger, command),
             Release: lambda ledger, command, _: release(ledger, command),
             Add: lambda ledger, command, _: add(ledger, command),
+            ImportLines: lambda ledger, command, _: import_lines(ledger, command),
             SetAttrs: lambda ledger, command, _: set_attrs(ledger, command),
             ChangeStudy: lambda ledger, command, _: change_study(ledger, command),
             Archive: lambda ledger, command, _: archive(ledger, command),
@@ -270,7 +273,9 @@ class Batcher:
 
 def _take(queue: deque[Item]) -> list[Item]:
     """Up to MAX_BATCH items off the queue, without those whose requester has gone before they began."""
-    items = [queue.popleft() for _ in range(min(MAX_BATCH, len(queue)))]
+    items: list[Item] = []
+    while queue and len(items) < MAX_BATCH and not (items and (queue[0].command.alone or items[0].command.alone)):
+        items.append(queue.popleft())
     return [item for item in items if not item.answer.cancelled()]
 
 

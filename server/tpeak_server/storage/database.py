@@ -14,8 +14,9 @@ from typing import Any, TypeAlias, TypeVar
 import psycopg
 from sqlalchemy import exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue
+from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue, Overloaded
 
 Result = TypeVar("Result")
 Driver: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -47,12 +48,23 @@ TOO_SLOW = "the database did not take the write in time; send it again with the 
 logger = logging.getLogger(__name__)
 
 
+EXPORTS = 2
+"""Exports that may be under way at once; each holds a connection of its own and a snapshot."""
+
+EXPORT_SESSION = "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=300000"
+"""Limits in ms: a client takes its time over what it was sent, but may not hold the snapshot of one that is gone."""
+
+
 class Database:
-    """The write pool and the read pool over one PostgreSQL."""
+    """The write pool and the read pool over one PostgreSQL, and connections for exports."""
 
     def __init__(self, url: str) -> None:
         self.writers = _engine(url, SESSION + BY_KEY)
         self.readers = _engine(url, SESSION)
+        self._exporters = create_async_engine(
+            sqlalchemy_url(url), poolclass=NullPool, connect_args=_arguments(EXPORT_SESSION + BY_KEY)
+        )
+        self._exports = 0
 
     async def transaction(self, work: Work[Result]) -> Result:
         """Runs `work` on a connection and commits; `work` runs anew where the trouble may pass.
@@ -93,6 +105,25 @@ class Database:
             logger.warning("a read failed: %s", error)
             await self.readers.dispose()
             raise DatabaseUnavailable("the database does not answer; try again") from error
+
+    @asynccontextmanager
+    async def exporting(self) -> AsyncIterator[Driver]:
+        """A connection outside of the pools that sees one snapshot for as long as it takes.
+
+        Raises Overloaded where EXPORTS are under way, DatabaseUnavailable where the connection is lost.
+        """
+        if self._exports >= EXPORTS:
+            raise Overloaded(f"{EXPORTS} exports are under way on this server; try again when one has ended")
+        self._exports += 1
+        try:
+            async with driver(self._exporters) as connection:
+                await connection.execute(SNAPSHOT)
+                yield connection
+        except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
+            logger.warning("an export failed: %s", error)
+            raise DatabaseUnavailable("the database does not answer; try again") from error
+        finally:
+            self._exports -= 1
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -151,5 +182,9 @@ def _engine(url: str, options: str) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=PATIENCE_S,
         pool_use_lifo=True,
-        connect_args={"options": options, "connect_timeout": 3, "application_name": "tpeak"},
+        connect_args=_arguments(options),
     )
+
+
+def _arguments(options: str) -> dict[str, Any]:
+    return {"options": options, "connect_timeout": 3, "application_name": "tpeak"}

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
-
-from psycopg import AsyncServerCursor
 
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.study import StudyState
@@ -23,7 +20,7 @@ from tpeak_server.domain.transfer import (
     StudyLine,
     TrialLine,
 )
-from tpeak_server.domain.trial import Interned
+from tpeak_server.domain.trial import Interned, TrialState
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.history import INTERNED
 from tpeak_server.storage.rows import interned_from_row
@@ -46,7 +43,8 @@ SELECT {", ".join(SETTINGS)}, state, created_at, handed, seq, incarnation::text,
     (SELECT version_num FROM alembic_version)
 FROM studies JOIN study_clocks ON study_id = id, meta WHERE id = %(study)s
 """
-OF_STUDY = "WHERE study_id = %(study)s ORDER BY number"
+# DECLARE takes no parameters; the study's id is a number.
+OF_STUDY = "WHERE study_id = {study} ORDER BY number"
 TRIALS = f"""
 SELECT number, state, deleted, proposed_ids, proposed, fixed, values, constraints, cause, origin, epoch, attempt,
     told_epoch, resume_epoch, sampled_at_seq, sampler_version, avoid_host, created_at, started_at, finished_at
@@ -67,22 +65,35 @@ LATE = f"SELECT number, hash, code, body, received_at FROM late_results {OF_STUD
 class ByNumber:
     """The rows of one table in trial order, of which only a few are held at a time."""
 
-    def __init__(self, cursor: AsyncServerCursor[tuple[Any, ...]], ahead: int) -> None:
-        self._cursor = cursor
-        self._ahead = ahead
+    def __init__(self, connection: Driver, cursor: str, ahead: int) -> None:
+        self._connection = connection
+        self._fetch = f"FETCH {ahead} FROM {cursor}"
         self._rows: deque[tuple[Any, ...]] = deque()
         self._ended = False
+
+    @classmethod
+    async def declare(
+        cls, connection: Driver, cursor: str, statement: str, study_id: int, ahead: int = ROWS_AHEAD
+    ) -> ByNumber:
+        """The rows of the statement; they end with the transaction."""
+        await connection.execute(f"DECLARE {cursor} NO SCROLL CURSOR FOR {statement.format(study=study_id)}")
+        return cls(connection, cursor, ahead)
 
     async def next(self) -> tuple[Any, ...] | None:
         """The next row, whatever its number; None after the last one."""
         return self._rows.popleft() if await self._filled() else None
 
-    async def of(self, number: int, most: int) -> list[tuple[Any, ...]]:
+    async def of(self, number: int, most: int = 2**31) -> list[tuple[Any, ...]]:
         """Up to `most` next rows of that number."""
         found: list[tuple[Any, ...]] = []
         while len(found) < most and await self.has(number):
             found.append(self._rows.popleft())
         return found
+
+    async def skip(self, number: int) -> None:
+        """Passes over what is left of that number."""
+        while await self.has(number):
+            self._rows.popleft()
 
     async def has(self, number: int) -> bool:
         """Whether the next row is one of that number."""
@@ -90,12 +101,12 @@ class ByNumber:
 
     async def _filled(self) -> bool:
         if not self._rows and not self._ended:
-            self._rows.extend(await self._cursor.fetchmany(self._ahead))
+            self._rows.extend(await (await self._connection.execute(self._fetch, binary=True)).fetchall())
             self._ended = not self._rows
         return bool(self._rows)
 
 
-async def study_lines(connection: Driver, study_id: int) -> AsyncIterator[Line]:
+async def study_lines(connection: Driver, study_id: int) -> AsyncGenerator[Line]:
     """Every line of the study; the caller's transaction sees one snapshot. Raises StudyNotFound."""
     keys = {"study": study_id}
     row = await (await connection.execute(STUDY, keys)).fetchone()
@@ -115,11 +126,11 @@ async def study_lines(connection: Driver, study_id: int) -> AsyncIterator[Line]:
     for distribution in _distributions(interned):
         lines += 1
         yield distribution
-    async for line in _trials(connection, keys, {one.id: one for one in interned}):
+    async for line in _trials(connection, study_id, {one.id: one for one in interned}):
         lines += 1
         trials += isinstance(line, TrialLine)
         yield line
-    async for late in _late_results(connection, keys):
+    async for late in _late_results(connection, study_id):
         lines += 1
         late_results += 1
         yield late
@@ -138,36 +149,31 @@ def _distributions(interned: list[Interned]) -> list[DistributionLine]:
 
 
 async def _trials(
-    connection: Driver, keys: Mapping[str, int], interned: Mapping[int, Interned]
+    connection: Driver, study_id: int, interned: Mapping[int, Interned]
 ) -> AsyncIterator[TrialLine | MoreLine]:
-    async with AsyncExitStack() as stack:
-
-        async def by_number(name: str, statement: str, ahead: int = ROWS_AHEAD) -> ByNumber:
-            # Binary: floats are then never text.
-            cursor = AsyncServerCursor(connection, name)
-            await stack.enter_async_context(cursor)
-            await cursor.execute(statement, keys, binary=True)
-            return ByNumber(cursor, ahead)
-
-        trials = await by_number("trials", TRIALS)
-        epochs = await by_number("epochs", EPOCHS)
-        suggestions = await by_number("suggestions", SUGGESTIONS)
-        reports = await by_number("reports", REPORTS)
-        attrs = await by_number("attrs", ATTRS, ATTRS_AHEAD)
-        while (row := await trials.next()) is not None:
-            number = row[0]
-            yield _trial(
-                row,
-                interned,
-                epochs=[_epoch(one) for one in await epochs.of(number, ROWS_AHEAD * ROWS_AHEAD)],
-                suggested=await suggestions.of(number, ROWS_AHEAD * ROWS_AHEAD),
-                reports=await _reports(reports, number),
-                user_attrs=await _attrs(attrs, number),
-            )
-            while await reports.has(number) or await attrs.has(number):
-                yield MoreLine(
-                    number=number, reports=await _reports(reports, number), user_attrs=await _attrs(attrs, number)
-                )
+    trials = await ByNumber.declare(connection, "trials_of", TRIALS, study_id)
+    epochs = await ByNumber.declare(connection, "epochs_of", EPOCHS, study_id)
+    suggestions = await ByNumber.declare(connection, "suggestions_of", SUGGESTIONS, study_id)
+    reports = await ByNumber.declare(connection, "reports_of", REPORTS, study_id)
+    attrs = await ByNumber.declare(connection, "attrs_of", ATTRS, study_id, ATTRS_AHEAD)
+    while (row := await trials.next()) is not None:
+        number = row[0]
+        if row[2]:
+            for rows in (epochs, suggestions, reports, attrs):
+                await rows.skip(number)
+            yield TrialLine(number=number, state=TrialState.FAILED, deleted=True, epoch=row[10])
+            continue
+        yield _trial(
+            row,
+            interned,
+            epochs=[_epoch(one) for one in await epochs.of(number)],
+            suggested=await suggestions.of(number),
+            reports=await _reports(reports, number),
+            user_attrs=await _attrs(attrs, number),
+        )
+        while await reports.has(number) or await attrs.has(number):
+            more = await _reports(reports, number)
+            yield MoreLine(number=number, reports=more, user_attrs=await _attrs(attrs, number))
 
 
 async def _reports(reports: ByNumber, number: int) -> tuple[EpochReport, ...]:
@@ -187,15 +193,13 @@ async def _attrs(attrs: ByNumber, number: int) -> dict[str, Any]:
     return found
 
 
-async def _late_results(connection: Driver, keys: Mapping[str, int]) -> AsyncIterator[LateLine]:
-    async with AsyncServerCursor(connection, "late_results") as cursor:
-        await cursor.execute(LATE, keys)
-        rows = ByNumber(cursor, ATTRS_AHEAD)
-        while (row := await rows.next()) is not None:
-            number, content_hash, code, body, received_at = row
-            # A lease's token is nobody's to read, not even an ended one's.
-            kept = {name: value for name, value in body.items() if name != "lease"}
-            yield LateLine(number=number, hash=bytes(content_hash), code=code, body=kept, received_at=received_at)
+async def _late_results(connection: Driver, study_id: int) -> AsyncIterator[LateLine]:
+    rows = await ByNumber.declare(connection, "late_of", LATE, study_id, ATTRS_AHEAD)
+    while (row := await rows.next()) is not None:
+        number, content_hash, code, body, received_at = row
+        # A lease's token is nobody's to read, not even an ended one's.
+        kept = {name: value for name, value in body.items() if name != "lease"}
+        yield LateLine(number=number, hash=bytes(content_hash), code=code, body=kept, received_at=received_at)
 
 
 def _trial(

@@ -18,6 +18,7 @@ from tpeak_server.domain.changes import Changes, Clock, CurveEnd, Locked, Wanted
 from tpeak_server.domain.distributions import canonical
 from tpeak_server.domain.errors import StudyExists, StudyNotFound
 from tpeak_server.domain.trial import Lease, Report, Suggested, Trial
+from tpeak_server.storage import importing
 from tpeak_server.storage.database import Cursor, Driver
 from tpeak_server.storage.rows import (
     LEASE_COLUMNS,
@@ -271,6 +272,8 @@ def _written(study: int, expected_seq: int, lease_seconds: float, changes: Chang
 async def _save_rare(connection: Driver, study: int, changes: Changes) -> None:
     for row in changes.interned.values():
         await connection.execute(INTERN, (study, row.id, row.name, canonical(row.distribution), row.seen_seq))
+    if changes.imported is not None:
+        await importing.write(connection, study, changes.imported)
     if changes.suggested:
         rows = _columns((s.number, s.name, s.distribution_id, s.value, s.seq) for s in changes.suggested)
         await connection.execute(SUGGEST, (study, *rows))

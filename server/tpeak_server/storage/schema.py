@@ -25,8 +25,8 @@ class SchemaMismatch(Exception):
 def migrate(database_url: str, revision: str = "head", *, restored: bool = False) -> None:
     """Brings the schema up to date; harmless where it is, and where several do it at once.
 
-    `restored` says that the database came out of a backup, which begins a new incarnation. Raises SchemaMismatch where the schema is newer than this version, SQLAlchemy's errors where the database does
-    not answer.
+    `restored` says that the database came out of a backup, which begins a new incarnation. Raises SchemaMismatch where
+    the schema is newer than this version, SQLAlchemy's errors where the database does not answer.
     """
     engine = create_engine(sqlalchemy_url(database_url), connect_args={"connect_timeout": 10})
     try:
