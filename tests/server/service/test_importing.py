@@ -101,14 +101,9 @@ def rich(make_study: Callable[..., Any], sql: Callable[..., Any]) -> Any:
             ],
         },
     )  # fmt: skip
-    sql(
-        "UPDATE trials SET deleted = true WHERE number = 1 AND study_id = (SELECT study_id FROM leases WHERE token = %s)",
-        lost["lease"],
-    )
-    sql(
-        "UPDATE trials SET avoid_host = 'h' WHERE study_id = (SELECT study_id FROM leases WHERE token = %s)",
-        lost["lease"],
-    )
+    own = "study_id = (SELECT study_id FROM leases WHERE token = %s)"
+    sql(f"UPDATE trials SET deleted = true WHERE number = 1 AND {own}", lost["lease"])
+    sql(f"UPDATE trials SET avoid_host = 'h' WHERE {own}", lost["lease"])
     return study
 
 
@@ -303,7 +298,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "/lines/1/epochs/0/epoch",
     ),
     "epochs that fall": (
-        {"type": "trial", "number": 1, "epoch": 2, "epochs": [{"epoch": 2, "worker": "w"}, {"epoch": 1, "worker": "w"}]},
+        {"type": "trial", "number": 1, "epoch": 2, "epochs": [{"epoch": e, "worker": "w"} for e in (2, 1)]},
         "/lines/1/epochs/1/epoch",
     ),
     "resumes nothing": ({"type": "trial", "number": 1, "resume_epoch": 1}, "/lines/1/resume_epoch"),
@@ -326,7 +321,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "/lines/1/hash",
     ),
     "no time": ({"type": "trial", "number": 1, "created_at": "yesterday"}, "/lines/1/created_at"),
-    "a time without a zone": ({"type": "trial", "number": 1, "created_at": "2026-11-24T12:00:00"}, "/lines/1/created_at"),
+    "a time without a zone": (
+        {"type": "trial", "number": 1, "created_at": "2026-11-24T12:00:00"},
+        "/lines/1/created_at",
+    ),
     "an unknown field": ({"type": "trial", "number": 1, "lease": "t"}, "/lines/1/lease"),
     "an unknown type": ({"type": "lease", "number": 1}, "/lines/1"),
     "an end too early": (
