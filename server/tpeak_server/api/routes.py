@@ -186,6 +186,7 @@ async def list_trials(
 @v1.get(
     "/studies/{study}/export",
     tags=["studies"],
+    status_code=200,
     response_class=LinesResponse,
     responses={200: {"description": "A line for the study and for each thing in it"}},
 )

@@ -32,7 +32,7 @@ def migrate(database_url: str, revision: str = "head", *, restored: bool = False
     try:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            if current(connection) not in {None, *_revisions()}:
+            if current(connection) not in {None, *revisions()}:
                 raise SchemaMismatch(explain(current(connection)))
             config = _config()
             config.attributes["connection"] = connection
@@ -51,6 +51,23 @@ def head() -> str:
     return revision
 
 
+def revisions() -> list[str]:
+    """All schema versions that this server knows, the oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+
+
+def check(database_url: str) -> None:
+    """Raises SchemaMismatch unless the database has this server's schema, SQLAlchemy's errors as `migrate`."""
+    engine = create_engine(sqlalchemy_url(database_url), connect_args={"connect_timeout": 10})
+    try:
+        with engine.connect() as connection:
+            found = current(connection)
+    finally:
+        engine.dispose()
+    if found != head():
+        raise SchemaMismatch(explain(found))
+
+
 def current(connection: Connection) -> str | None:
     """The schema version that the database has, None before the first migration."""
     return MigrationContext.configure(connection).get_current_revision()
@@ -60,13 +77,9 @@ def explain(found: str | None) -> str:
     """What is wrong with a schema that is not this server's, and what to do."""
     if found is None:
         return "the database has no tpeak schema yet; run `tpeak migrate`"
-    if found in _revisions():
+    if found in revisions():
         return f"the database has schema {found}, this server needs {head()}; run `tpeak migrate`"
     return f"the database has schema {found}, which this version does not know; install a newer tpeak"
-
-
-def _revisions() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config() -> Config:

@@ -188,7 +188,8 @@ class Target:
         self.renew()
 
     def renew(self) -> None:
-        self.work = self._new_work(seed=1)
+        # A lease that ran out under a slow test would be taken for a trace.
+        self.work = self._new_work(seed=1, lease_seconds=3600.0)
         self.stored = self.now_stored()
 
     def now_stored(self) -> list[tuple[Any, ...]]:
