@@ -43,6 +43,9 @@ SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transactio
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
+UNDEFINED_STATES = frozenset({"42P01", "42703"})
+OTHER_SCHEMA = "the database has another schema than this server; GET /readyz says what to do"
+
 TOO_SLOW = "the database did not take the write in time; send it again with the same key"
 
 logger = logging.getLogger(__name__)
@@ -101,6 +104,8 @@ class Database:
                         await connection.rollback()
         except psycopg.DataError as error:
             raise InvalidValue(f"the database refuses a value: {error}") from error
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+            raise DatabaseUnavailable(OTHER_SCHEMA) from error
         except (psycopg.OperationalError, exc.DBAPIError, exc.TimeoutError, OSError) as error:
             logger.warning("a read failed: %s", error)
             await self.readers.dispose()
@@ -145,6 +150,8 @@ class Database:
         state = getattr(error, "sqlstate", None)
         if state is not None and state.startswith("22"):
             raise InvalidValue(f"the database refuses a value: {error}") from error
+        if state in UNDEFINED_STATES:
+            raise DatabaseUnavailable(OTHER_SCHEMA) from error
         if state == QUERY_CANCELED and attempt == 1:
             return
         if state == QUERY_CANCELED:

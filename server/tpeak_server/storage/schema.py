@@ -57,14 +57,17 @@ def revisions() -> list[str]:
 
 
 def check(database_url: str) -> None:
-    """Raises SchemaMismatch unless the database has this server's schema, SQLAlchemy's errors as `migrate`."""
+    """Raises SchemaMismatch where the database has another schema than this server's, SQLAlchemy's errors as `migrate`.
+
+    One that has none yet may get it while the server waits.
+    """
     engine = create_engine(sqlalchemy_url(database_url), connect_args={"connect_timeout": 10})
     try:
         with engine.connect() as connection:
             found = current(connection)
     finally:
         engine.dispose()
-    if found != head():
+    if found not in {None, head()}:
         raise SchemaMismatch(explain(found))
 
 

@@ -38,10 +38,12 @@ INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, valu
     told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, started_at, finished_at) VALUES
     (77, 0, 'complete', '{0}', '{0.5}', NULL, '{0.25}', '{-1}', 'startup', 1, 0, 1, '\\x00ff', NULL, 1, 'tpe-1', NULL,
         now(), now()),
-    (77, 1, 'running', '{0}', '{0.75}', NULL, NULL, NULL, 'startup', 2, 1, NULL, NULL, NULL, 1, 'tpe-1', 1, now(), NULL),
+    (77, 1, 'running', '{0}', '{0.75}', NULL, NULL, NULL, 'startup', 2, 1, NULL, NULL, NULL, 1, 'tpe-1', 1, now(),
+        NULL),
     (77, 2, 'failed', '{0}', '{0.125}', NULL, NULL, NULL, 'tpe', 1, 0, 1, '\\x0001', 'boom', 1, 'tpe-1', NULL, now(),
         now()),
-    (77, 3, 'lost', '{0}', '{0.25}', NULL, NULL, NULL, 'tpe', 2, 2, NULL, NULL, 'silent', 1, 'tpe-1', NULL, now(), now()),
+    (77, 3, 'lost', '{0}', '{0.25}', NULL, NULL, NULL, 'tpe', 2, 2, NULL, NULL, 'silent', 1, 'tpe-1', NULL, now(),
+        now()),
     (77, 4, 'waiting', '{}', '{}', '{"x": 0.5}', NULL, NULL, 'enqueued', 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         NULL);
 INSERT INTO suggestions (study_id, number, name, distribution_id, value, seq) VALUES (77, 0, 'k', 1, 1, 4);
@@ -57,7 +59,8 @@ INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal,
 INSERT INTO reports (study_id, number, epoch, step, values, cost, seq, prune, reason) VALUES
     (77, 0, 1, 0, '{0.5}', 1.5, 5, false, NULL), (77, 0, 1, 1, '{NaN}', NULL, 6, false, NULL),
     (77, 1, 1, 0, '{-0}', NULL, 8, true, 'why');
-INSERT INTO late_results (study_id, number, hash, code, body) VALUES (77, 0, '\\x02', 'lease_lost', '{"state": "failed"}');
+INSERT INTO late_results (study_id, number, hash, code, body) VALUES
+    (77, 0, '\\x02', 'lease_lost', '{"state": "failed"}');
 INSERT INTO requests (study_id, request_id, hash, reply) VALUES (77, 'added', '\\x03', '{"numbers": [4], "seq": 13}');
 INSERT INTO events (study_id, seq, kind, number, payload) VALUES
     (77, 1, 'created', NULL, NULL), (77, 2, 'issued', 0, '{"epoch": 1, "worker": "w"}'),
