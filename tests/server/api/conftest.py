@@ -32,6 +32,8 @@ VALID: dict[str, dict[str, Any]] = {
         "timeout_s": 60.0,
         "lease_seconds": 60.0,
         "max_attempts": 3,
+        "max_host_failures": 2,
+        "late_results": "refuse",
         "user_attrs": {"a": {"b": [1]}},
         "tags": ["t"],
         "note": "n",
@@ -45,6 +47,8 @@ VALID: dict[str, dict[str, Any]] = {
         "timeout_s": 60.0,
         "lease_seconds": 60.0,
         "max_attempts": 3,
+        "max_host_failures": 2,
+        "late_results": "refuse",
         "user_attrs": {"a": 1},
         "tags": ["t"],
         "note": "n",
@@ -54,7 +58,14 @@ VALID: dict[str, dict[str, Any]] = {
         "worker": "test",
         "count": 2,
         "distributions": {"x": X, "n": N, "c": C},
+        "host": "h",
+        "wall_time_s": 60.0,
+        "resumable": True,
     },
+    "POST /studies/{study}/pause": {"request_id": "pause"},
+    "POST /studies/{study}/stop": {"request_id": "stop"},
+    "POST /studies/{study}/cancel": {"request_id": "cancel"},
+    "POST /studies/{study}/resume": {"request_id": "resume"},
     "POST /studies/{study}/trials/{number}/suggest": {"lease": "{lease}", "name": "late", "distribution": N},
     "POST /studies/{study}/trials/{number}/report": {
         "lease": "{lease}",
@@ -69,6 +80,7 @@ VALID: dict[str, dict[str, Any]] = {
         "constraints": [0.0],
         "user_attrs": {"a": 1},
         "used": ["x"],
+        "retry": False,
     },
     "POST /studies/{study}/trials/{number}/heartbeat": {"lease": "{lease}"},
     "POST /studies/{study}/trials/{number}/release": {"lease": "{lease}", "checkpoint": "file:///c", "step": 3},
@@ -119,7 +131,12 @@ VALID: dict[str, dict[str, Any]] = {
             {"type": "end", "lines": 6, "trials": 2, "late_results": 1, "handed": 2, "state": "open"},
         ],
     },
-    "PATCH /studies/{study}/trials/{number}": {"request_id": "key", "user_attrs": {"a": 1}},
+    "PATCH /studies/{study}/trials/{number}": {
+        "request_id": "key",
+        "user_attrs": {"a": 1},
+        "action": "cancel",
+        "cause": "a bad region",
+    },
     "POST /workers": {
         "id": "w",
         "host": "h",
@@ -188,8 +205,8 @@ class Target:
         self.renew()
 
     def renew(self) -> None:
-        # A lease that ran out under a slow test would be taken for a trace.
-        self.work = self._new_work(seed=1, lease_seconds=3600.0)
+        # No lease of an earlier target expires meanwhile, and moves a seq.
+        self.work = self._new_work(seed=1, lease_seconds=86400.0)
         self.stored = self.now_stored()
 
     def now_stored(self) -> list[tuple[Any, ...]]:
