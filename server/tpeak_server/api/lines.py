@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tpeak_server.api.replies import _number as number_out
-from tpeak_server.api.replies import _numbers as numbers_out
-from tpeak_server.api.replies import _time as time_out
+from tpeak_server.api.replies.wire import number as number_out
+from tpeak_server.api.replies.wire import numbers as numbers_out
+from tpeak_server.api.replies.wire import time as time_out
 from tpeak_server.api.requests import (
     MAX_INT32,
     MAX_KEY,
