@@ -76,7 +76,8 @@ ROWS_0002 = (
     ROWS_0001
     + """
 UPDATE leases SET host = 'h', told_hash = CASE ended WHEN 'told' THEN '\\x00ff'::bytea END;
-INSERT INTO hosts (study_id, host, failures, paused_until, cause) VALUES (77, 'h', 3, now() + interval '1 min', 'boom');
+INSERT INTO hosts (study_id, host, failures, owed, paused_until, cause) VALUES
+    (77, 'h', 3, 0, now() + interval '1 min', 'boom');
 UPDATE meta SET identity = 'another/00000001/1';
 """
 )
