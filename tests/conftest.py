@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,12 @@ def api(server: Server) -> Iterator[httpx.Client]:
     """A client of the server's routes that bears its token."""
     with httpx.Client(base_url=f"{server.url}/api/v1", headers=server.headers, timeout=30) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable[[str], AbstractContextManager[Server]]:
+    """Serves any database for a while."""
+    return running
 
 
 @pytest.fixture

@@ -54,6 +54,17 @@ def test_the_calls_with_curl_run_as_written(server: Any, api: Any) -> None:
     assert study["counts"]["complete"] == 1
 
 
+def test_the_backup_runs_as_written_and_twice(server: Any, api: Any, tmp_path: Path) -> None:
+    (commands,) = re.findall(r"```sh\n(tpeak export.*?)```", README, re.S)
+    api.post("/studies", json={"request_id": "readme", "name": "first", "if_exists": "load"}).raise_for_status()
+    tools = f"PATH={Path(sys.executable).parent}:$PATH; cd {tmp_path}\n"
+
+    for _ in range(2):
+        assert "study 'first again': " in _run(["sh", "-eu", "-c", tools + commands], server).stdout
+
+    assert len(api.get("/studies", params={"name": "first again"}).json()["studies"]) == 1
+
+
 def test_every_variable_of_the_table_is_read_somewhere() -> None:
     table = README[README.index("## Settings") : README.index("## Development")]
     sources = "".join(path.read_text() for folder in ("client", "server") for path in (ROOT / folder).rglob("*.py"))

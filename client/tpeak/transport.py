@@ -10,7 +10,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
@@ -34,6 +34,8 @@ from tpeak.wire import encode
 
 Query: TypeAlias = Mapping[str, str | int | Sequence[str]]
 
+T = TypeVar("T")
+
 API = "/api/v1"
 
 DEADLINE_S = 60.0
@@ -42,6 +44,9 @@ DEADLINE_S = 60.0
 CONNECT_TIMEOUT_S = 5.0
 REPLY_TIMEOUT_S = 30.0
 """How long one attempt waits for a connection, and for the reply."""
+
+STREAM_TIMEOUT_S = 120.0
+"""How long a reply that has begun may stand still."""
 
 FIRST_BACKOFF_S = 0.25
 LAST_BACKOFF_S = 8.0
@@ -118,9 +123,25 @@ class Client:
         `before_retry` is called each time an attempt has failed and another will follow.
         """
         end = self._clock() + (self.deadline_s if deadline_s is None else deadline_s)
+        return self._repeated(lambda: self._attempt(method, path, content, query, end), end, before_retry)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The parts of a reply that may be of any length, as they come.
+
+        Attempts are repeated until a reply has begun; one that breaks off raises ServerUnreachable.
+        """
+        reply = self._repeated(lambda: self._begin(path), self._clock() + self.deadline_s, None)
+        try:
+            yield from reply.iter_bytes()
+        except httpx.TransportError as failure:
+            raise ServerUnreachable(f"the reply of {self.url} broke off: {failure}") from None
+        finally:
+            reply.close()
+
+    def _repeated(self, attempt: Callable[[], T], end: float, before_retry: Callable[[], None] | None) -> T:
         for failures, limit in enumerate(backoff_limits()):
             try:
-                return self._attempt(method, path, content, query, end)
+                return attempt()
             except Unavailable as failure:
                 delay = (failure.retry_after_s or 0.0) + self._jitter() * limit
                 if self._clock() + delay >= end:
@@ -156,6 +177,21 @@ class Client:
         if not self._outage_noted:
             self._outage_noted = True
             log.warning("%s (still trying, for up to %.0f s)", failure, end - self._clock())
+
+    def _begin(self, path: str) -> httpx.Response:
+        timeout = httpx.Timeout(STREAM_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        http = self._http()
+        try:
+            reply = http.send(http.build_request("GET", self.url + API + path, timeout=timeout), stream=True)
+            if not reply.is_success:
+                reply.read()
+                reply.close()
+        except httpx.TransportError as failure:
+            reason = str(failure) or type(failure).__name__
+            raise ServerUnreachable(f"no answer from {self.url}: {reason}. {HOW_TO_START}") from None
+        if not reply.is_success:
+            _body_of(reply, self.url)
+        return reply
 
     def _http(self) -> httpx.Client:
         """The connections of this process: a forked child must not write into its parent's sockets."""

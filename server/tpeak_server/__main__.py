@@ -86,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser(
         "migrate", prog="tpeak migrate", help="bring the schema up to date", parents=[database]
     )
+    migrate.add_argument(
+        "--restored", action="store_true",
+        help="the database came out of a backup as a whole data directory (a snapshot): results for leases that it "
+        "does not know may come in again. After pg_restore and after recovery from a base backup servers notice it",
+    )  # fmt: skip
     down = commands.add_parser("down", prog="tpeak down", help="stop the local server and its PostgreSQL")
     down.add_argument("--data-dir", metavar="PATH", help="data directory (TPEAK_DATA_DIR)")
     for command in (serve, migrate, down):

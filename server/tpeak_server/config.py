@@ -10,6 +10,7 @@
 | --processes | TPEAK_PROCESSES | how many processes answer (1) |
 | --idle-timeout | | leave after this many seconds without a request |
 | --connect-file | | write URL and token there, for workers |
+| --restored | | of `tpeak migrate`: the database came out of a backup |
 
 An argument wins over a variable, and an empty variable counts as none.
 """
@@ -23,6 +24,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 DEFAULT_HOST = "127.0.0.1"
@@ -47,6 +49,7 @@ class Settings:
     processes: int = 1
     idle_timeout_s: float | None = None
     connect_file: Path | None = None
+    restored: bool = False
 
     @property
     def loopback(self) -> bool:
@@ -54,7 +57,7 @@ class Settings:
         return is_loopback(self.host)
 
 
-def read(arguments: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:
+def read(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     """The settings. Raises SettingsError for the first that cannot be."""
     given = _Given(arguments, environment)
     data_dir = given.path("data_dir", "TPEAK_DATA_DIR") or default_data_dir(environment)
@@ -72,6 +75,7 @@ def read(arguments: Mapping[str, str | None], environment: Mapping[str, str]) ->
         processes=given.integer("processes", "TPEAK_PROCESSES", least=1, most=32, default=1),
         idle_timeout_s=_positive_seconds(given.text("idle_timeout")),
         connect_file=given.path("connect_file"),
+        restored=bool(arguments.get("restored")),
     )
 
 
@@ -109,11 +113,11 @@ def masked(database_url: str) -> str:
 class _Given:
     """Arguments and variables, looked up together."""
 
-    arguments: Mapping[str, str | None]
+    arguments: Mapping[str, Any]
     environment: Mapping[str, str]
 
     def text(self, argument: str, variable: str | None = None) -> str | None:
-        given = self.arguments.get(argument)
+        given: str | None = self.arguments.get(argument)
         if given is not None:
             return given
         return (self.environment.get(variable) or None) if variable else None

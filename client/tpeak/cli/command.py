@@ -1,4 +1,4 @@
-"""What `tpeak server`, `migrate`, `down`, `demo` do: the first three are the server's, which is another process."""
+"""The `tpeak` command: `server`, `migrate` and `down` are the server's, which is another process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from tpeak._version import __version__
-from tpeak.cli import demo
+from tpeak.cli import demo, exporting, importing
 
 OF_THE_SERVER = {
     "server": ("serve", "serve studies"),
@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in OF_THE_SERVER:
         return run_server(OF_THE_SERVER[given[0]][0], given[1:])
-    return demo.run(_parser().parse_args(given))
+    parsed = _parser().parse_args(given)
+    code: int = parsed.run(parsed)
+    return code
 
 
 def run_server(command: str, arguments: list[str]) -> int:
@@ -75,4 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, described) in OF_THE_SERVER.items():
         commands.add_parser(name, help=described, add_help=False)
     demo.add_arguments(commands.add_parser("demo", help="tune a scikit-learn model with four workers on this machine"))
+    exporting.add_arguments(commands.add_parser("export", help="write a study to a file"))
+    importing.add_arguments(commands.add_parser("import", help="make a study of such a file"))
     return parser

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the demo can be told."""
     parser.add_argument("--keep", action="store_true", help="leave the server and its data when the demo ends")
     parser.add_argument("--trials", type=_budget, default=TRIALS, metavar="N", help=f"the study's budget ({TRIALS})")
+    parser.set_defaults(run=run)
 
 
 def _budget(text: str) -> int:

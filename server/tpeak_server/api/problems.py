@@ -121,7 +121,10 @@ def _found(path: Iterable[str | int], body: Any, *, missing: bool) -> Iterator[s
     for index, part in enumerate(parts):
         if isinstance(part, str) and len(part) > MAX_DETAIL:
             return
-        inside = part in here if isinstance(here, dict) else isinstance(here, list) and isinstance(part, int)
+        if isinstance(here, dict):
+            inside = part in here
+        else:
+            inside = isinstance(here, list) and isinstance(part, int) and part < len(here)
         if inside:
             here = here[part]
         if inside or (missing and index == len(parts) - 1):

@@ -9,10 +9,11 @@ from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
 from tpeak_server import __version__
-from tpeak_server.api import replies, requests
+from tpeak_server.api import lines, replies, requests
 from tpeak_server.api.bodies import StrictRoute
 from tpeak_server.api.problems import DOCUMENTED
 from tpeak_server.api.replies import reply
+from tpeak_server.api.streaming import LinesResponse
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.study import from_path
 from tpeak_server.service import commands
@@ -209,6 +210,24 @@ async def list_trials(
     )
     body: Any = replies.rows(page) if form == "rows" else replies.columns(page)
     return reply(body)
+
+
+@v1.get(
+    "/studies/{study}/export",
+    tags=["studies"],
+    status_code=200,
+    response_class=LinesResponse,
+    responses={200: {"description": "A line for the study and for each thing in it"}},
+)
+async def export_study(study: StudyId, app: App) -> Response:
+    """The whole study as of one moment, a JSON object a line."""
+    return LinesResponse(app.export(study), lines.encoded)
+
+
+@v1.post("/studies/{study}/import", tags=["studies"], response_model=replies.AddedReply)
+async def import_study(study: StudyId, body: lines.ImportStudy, app: App) -> Response:
+    """Take lines of an export over."""
+    return reply(await app.submit(study, body.command()))
 
 
 @v1.get("/studies/{study}/trials/{number}", tags=["trials"], response_model=replies.TrialReply)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tpeak_server.domain.hosts import Host
 from tpeak_server.domain.study import Study
+from tpeak_server.domain.transfer import Epoch, EpochReport, LateLine, TrialLine
 from tpeak_server.domain.trial import Interned, Lease, Report, Suggested, Trial, TrialRecord
 
 
@@ -117,6 +118,19 @@ class Request:
 
 
 @dataclass(slots=True, kw_only=True)
+class Imported:
+    """Rows of another server's study: trials with their internal values by distribution, and by number the rest.
+
+    A report comes with its seq.
+    """
+
+    trials: list[tuple[TrialLine, dict[int, float]]] = field(default_factory=list)
+    epochs: list[tuple[int, Epoch]] = field(default_factory=list)
+    reports: list[tuple[int, EpochReport, int]] = field(default_factory=list)
+    late: list[LateLine] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
 class Changes:
     """All that one transaction writes to one study.
 
@@ -140,6 +154,7 @@ class Changes:
     late: list[LateResult] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     hosts: dict[str, Host] = field(default_factory=dict)
+    imported: Imported | None = None
     first_ask: bool = False
     doubtful: bool = False
 

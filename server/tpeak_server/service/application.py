@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Any
 
 from tpeak_server.domain.errors import DatabaseUnavailable, DomainError, ShuttingDown
+from tpeak_server.domain.transfer import Line
 from tpeak_server.service.batcher import Batcher
 from tpeak_server.service.commands import Ask, Command
 from tpeak_server.service.reading import Reading
@@ -15,6 +18,8 @@ from tpeak_server.service.reaper import Reaper
 from tpeak_server.service.studies import Studies
 from tpeak_server.storage import service
 from tpeak_server.storage.database import Database
+from tpeak_server.storage.exporting import study_lines
+from tpeak_server.storage.incarnation import incarnation
 from tpeak_server.storage.schema import SchemaMismatch, head
 from tpeak_server.storage.service import Worker
 
@@ -86,8 +91,13 @@ class Application:
 
     async def incarnation(self) -> str:
         """Which life of the database this is."""
-        async with self.database.reading() as connection:
-            return await service.incarnation(connection)
+        return await incarnation(self.database)
+
+    async def export(self, study_id: int) -> AsyncGenerator[Line]:
+        """The study's lines as of one moment. Raises StudyNotFound, Overloaded and DatabaseUnavailable."""
+        async with self.database.exporting() as connection, aclosing(study_lines(connection, study_id)) as lines:
+            async for line in lines:
+                yield line
 
     async def register(self, worker: Worker) -> None:
         """Knows the worker from here on."""

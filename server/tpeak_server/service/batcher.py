@@ -239,7 +239,9 @@ class Batcher:
 
 def _take(queue: deque[Item]) -> list[Item]:
     """Up to MAX_BATCH items off the queue, without those whose requester has gone before they began."""
-    items = [queue.popleft() for _ in range(min(MAX_BATCH, len(queue)))]
+    items: list[Item] = []
+    while queue and len(items) < MAX_BATCH and not (items and (queue[0].command.alone or items[0].command.alone)):
+        items.append(queue.popleft())
     return [item for item in items if not item.answer.cancelled()]
 
 

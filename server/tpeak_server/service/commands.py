@@ -9,11 +9,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from tpeak_server.domain.changes import Wanted
 from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.transfer import ImportedLine, MoreLine
 from tpeak_server.domain.trial import TrialRecord, TrialState
 
 Known: TypeAlias = Callable[[int], TrialRecord | None]
@@ -22,7 +24,9 @@ Known: TypeAlias = Callable[[int], TrialRecord | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A write to one study."""
+    """A write to one study; one that is `alone` shares its transaction with no other."""
+
+    alone: ClassVar[bool] = False
 
     def wants(self, wanted: Wanted, known: Known) -> None:
         """Notes which rows the command needs to see under the lock beside what is known of unfinished trials."""
@@ -43,6 +47,8 @@ class Command:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, (bytes, datetime)):
+        return str(value)
     return value.spec() if hasattr(value, "spec") else {f.name: getattr(value, f.name) for f in fields(value)}
 
 
@@ -198,6 +204,21 @@ class Add(Keyed):
     """Enqueue trials, or add finished ones."""
 
     trials: tuple[Added, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportLines(Keyed):
+    """Lines of another server's export."""
+
+    alone: ClassVar[bool] = True
+
+    lines: tuple[ImportedLine, ...]
+
+    def wants(self, wanted: Wanted, known: Known) -> None:
+        wanted.request_ids.add(self.request_id)
+        for line in self.lines:
+            if isinstance(line, MoreLine):
+                wanted.steps.update((line.number, report.step) for report in line.reports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from tpeak_server.service.adding import add, set_attrs
 from tpeak_server.service.asking import ask
 from tpeak_server.service.changing import archive, change_study
 from tpeak_server.service.controlling import change_trial, control_study, delete
+from tpeak_server.service.importing import import_lines
 from tpeak_server.service.leasing import expire, grant_all, heartbeat, release
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.proposing import Prepared, Sampling
@@ -22,6 +23,7 @@ PLAIN: Mapping[type[commands.Command], Callable[[Ledger, Any], Any]] = {
     commands.Heartbeat: heartbeat,
     commands.Release: release,
     commands.Add: add,
+    commands.ImportLines: import_lines,
     commands.SetAttrs: set_attrs,
     commands.ChangeTrial: change_trial,
     commands.Delete: delete,

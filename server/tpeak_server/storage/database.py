@@ -16,8 +16,9 @@ from typing import Any, TypeAlias, TypeVar
 import psycopg
 from sqlalchemy import exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue
+from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue, Overloaded
 
 Result = TypeVar("Result")
 Driver: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -45,7 +46,6 @@ RERUN_CLASSES = ("08", "53")
 QUERY_CANCELED = "57014"
 GONE_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
 
-NO_SCHEMA_STATES = frozenset({"42P01", "42883"})
 """A table or function is missing: the database has not been migrated yet, or not for this version."""
 
 SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=15000"
@@ -53,22 +53,34 @@ SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transactio
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
-TOO_SLOW = "the database does not answer in time; send the request again with the same key"
+UNDEFINED_STATES = frozenset({"42P01", "42703", "42883"})
+OTHER_SCHEMA = "the database has no schema of this version; run `tpeak migrate`, or see what GET /readyz says"
 
-NO_SCHEMA = "the database has no schema of this version; run `tpeak migrate`"
+TOO_SLOW = "the database does not answer in time; send the request again with the same key"
 
 IN_USE = "all connections to the database are in use; send the request again with the same key"
 
 logger = logging.getLogger(__name__)
 
 
+EXPORTS = 2
+"""Exports that may be under way at once; each holds a connection of its own and a snapshot."""
+
+EXPORT_SESSION = "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=300000"
+"""Limits in ms: a client takes its time over what it was sent, but may not hold the snapshot of one that is gone."""
+
+
 class Database:
-    """The write pool and the read pool over one PostgreSQL."""
+    """The write pool and the read pool over one PostgreSQL, and connections for exports."""
 
     def __init__(self, url: str) -> None:
         self.writers = _engine(url, SESSION + BY_KEY)
         self.readers = _engine(url, SESSION)
         self._trouble: str | None = None
+        self._exporters = create_async_engine(
+            sqlalchemy_url(url), poolclass=NullPool, connect_args=_arguments(EXPORT_SESSION + BY_KEY)
+        )
+        self._exports = 0
 
     async def transaction(self, work: Work[Result]) -> Result:
         """Runs `work` on a connection and commits; `work` runs anew where the trouble may pass.
@@ -95,15 +107,38 @@ class Database:
                         await connection.rollback()
         except psycopg.DataError as error:
             raise InvalidValue(f"the database refuses a value: {error}") from error
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
+        except (
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.UndefinedColumn,
+            psycopg.errors.UndefinedFunction,
+        ) as error:
             self._note(error)
-            raise DatabaseUnavailable(NO_SCHEMA) from error
+            raise DatabaseUnavailable(OTHER_SCHEMA) from error
         except exc.TimeoutError as error:
             raise DatabaseUnavailable(IN_USE) from error
         except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
             self._note(getattr(error, "orig", None) or error)
             await self.readers.dispose()
             raise DatabaseUnavailable("the database does not answer; try again") from error
+
+    @asynccontextmanager
+    async def exporting(self) -> AsyncIterator[Driver]:
+        """A connection outside of the pools that sees one snapshot for as long as it takes.
+
+        Raises Overloaded where EXPORTS are under way, DatabaseUnavailable where the connection is lost.
+        """
+        if self._exports >= EXPORTS:
+            raise Overloaded(f"{EXPORTS} exports are under way on this server; try again when one has ended")
+        self._exports += 1
+        try:
+            async with driver(self._exporters) as connection:
+                await connection.execute(SNAPSHOT)
+                yield connection
+        except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
+            logger.warning("an export failed: %s", error)
+            raise DatabaseUnavailable("the database does not answer; try again") from error
+        finally:
+            self._exports -= 1
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -159,9 +194,9 @@ class Database:
         state = getattr(error, "sqlstate", None)
         if state is not None and state.startswith("22"):
             raise InvalidValue(f"the database refuses a value: {error}") from error
-        if state in NO_SCHEMA_STATES:
+        if state in UNDEFINED_STATES:
             self._note(error)
-            raise DatabaseUnavailable(NO_SCHEMA) from error
+            raise DatabaseUnavailable(OTHER_SCHEMA) from error
         if state == QUERY_CANCELED and attempt == 1:
             return
         if state == QUERY_CANCELED:
@@ -211,5 +246,9 @@ def _engine(url: str, options: str) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=PATIENCE_S,
         pool_use_lifo=True,
-        connect_args={"options": options, "connect_timeout": 3, "application_name": "tpeak"},
+        connect_args=_arguments(options),
     )
+
+
+def _arguments(options: str) -> dict[str, Any]:
+    return {"options": options, "connect_timeout": 3, "application_name": "tpeak"}

@@ -36,7 +36,6 @@ LEASED = """
 SELECT s.id, s.lease_seconds FROM studies s WHERE EXISTS (SELECT FROM leases l WHERE l.study_id = s.id AND l.live)
 """
 OVERDUE = "SELECT study_id, number, epoch FROM leases WHERE live AND expires_at < tpeak_now() LIMIT 1000"
-INCARNATION = "SELECT incarnation::text FROM meta"
 SCHEMA = "SELECT version_num FROM alembic_version"
 HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
@@ -100,11 +99,6 @@ async def leased_studies(connection: Driver) -> dict[int, float]:
 async def overdue(connection: Driver) -> list[tuple[int, int, int]]:
     """(study, number, epoch) of live leases past their expiry."""
     return [(row[0], row[1], row[2]) for row in await (await connection.execute(OVERDUE)).fetchall()]
-
-
-async def incarnation(connection: Driver) -> str:
-    """Which life of the database this is: a restore begins another."""
-    return str(await _value(connection, INCARNATION))
 
 
 async def check_schema(connection: Driver) -> None:

@@ -14,6 +14,7 @@ from tpeak_server.domain.changes import Changes
 from tpeak_server.domain.distributions import canonical
 from tpeak_server.domain.errors import StudyExists
 from tpeak_server.domain.trial import Lease, Report, Trial
+from tpeak_server.storage import importing
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.rows import array_text
 
@@ -183,6 +184,8 @@ def _written(study: int, expected_seq: int, lease_seconds: float, changes: Chang
 async def _save_rare(connection: Driver, study: int, changes: Changes) -> None:
     for new in changes.interned.values():
         await connection.execute(INTERN, (study, new.id, new.name, canonical(new.distribution), new.seen_seq))
+    if changes.imported is not None:
+        await importing.write(connection, study, changes.imported)
     if changes.suggested:
         rows = _columns((s.number, s.name, s.distribution_id, s.value, s.seq) for s in changes.suggested)
         await connection.execute(SUGGEST, (study, *rows))

@@ -18,7 +18,7 @@ from tpeak_server.supervisor.directory import DataDirectory
 from tpeak_server.supervisor.files import ServerRecord, Token, published, record_content, token_for
 from tpeak_server.supervisor.interruption import Interruption
 from tpeak_server.supervisor.listening import bind, is_healthy, own_url, public_url, trouble
-from tpeak_server.supervisor.migration import migrate_database
+from tpeak_server.supervisor.migration import check_database, migrate_database
 from tpeak_server.supervisor.postgres import Postgres, embedded
 from tpeak_server.supervisor.programs import MAJOR
 from tpeak_server.supervisor.refusals import Interrupted, Refused
@@ -61,6 +61,8 @@ def _serve(settings: Settings, say: Say, pause: Pause) -> None:
         if settings.database_url is None:
             postgres = stack.enter_context(embedded(directory, account, pause))
             migrate_database(postgres.url)
+        else:
+            check_database(settings.database_url)
         stack.callback(children.end)  # before PostgreSQL, which they use
         children.start(database_url=postgres.url if postgres else settings.database_url or "", token=token.text)
         _wait_until_ready(children, pause)

@@ -31,6 +31,8 @@ ROUTES = {
     "POST /api/v1/studies/{study}/trials/{number}/release": ["200"],
     "POST /api/v1/studies/{study}/trials": ["201"],
     "GET /api/v1/studies/{study}/trials": ["200"],
+    "GET /api/v1/studies/{study}/export": ["200"],
+    "POST /api/v1/studies/{study}/import": ["200"],
     "GET /api/v1/studies/{study}/trials/{number}": ["200"],
     "PATCH /api/v1/studies/{study}/trials/{number}": ["200"],
     "DELETE /api/v1/studies/{study}/trials/{number}": ["204"],
@@ -70,6 +72,8 @@ def test_every_good_answer_has_a_schema_of_its_own(openapi: dict[str, Any]) -> N
             content = operation["responses"][status].get("content")
             if status == "204":
                 assert content is None, route
+            elif route == "GET /api/v1/studies/{study}/export":
+                assert list(content) == ["application/x-ndjson"]
             else:
                 assert list(content) == ["application/json"], route
                 assert re.search(r'"#/components/schemas/\w+Reply"', json.dumps(content)), route

@@ -181,3 +181,10 @@ def test_a_lost_trial_that_is_tried_again_teaches_no_more_until_it_ends() -> Non
     assert (history.view({"x": X}).numbers.tolist(), history.waiting(), history.forgotten) == ([], [0], 1)
     history.apply(delta(record(0), seq=3))
     assert history.view({"x": X}).outcome.tolist() == [Outcome.COMPLETE]
+
+
+def test_a_lost_trial_s_curve_is_not_that_of_the_result_that_comes_after_it() -> None:
+    history = History(delta(record(0, TrialState.LOST, values=None, curve={7: (3.0,)})))
+    history.apply(delta(record(0, TrialState.PRUNED, values=None), seq=2))
+    view = history.view({"x": X})
+    assert (view.last_step.tolist(), str(view.last_loss[0]), view.violation.tolist()) == ([-1], "nan", [0.0])

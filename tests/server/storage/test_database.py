@@ -222,7 +222,13 @@ def test_a_value_that_postgresql_refuses_is_the_caller_s_fault(database_url: str
 
 @pytest.mark.parametrize(
     ("statement", "error"),
-    [("SELECT nothing FROM noted", psycopg.errors.UndefinedColumn), (failing("23505"), psycopg.errors.UniqueViolation)],
+    [
+        ("SELECT run FROM noted GROUP BY ()", psycopg.errors.GroupingError),
+        (failing("23505"), psycopg.errors.UniqueViolation),
+        # Another schema: tried again it would be the same, and another server may know it.
+        ("SELECT * FROM nowhere", DatabaseUnavailable),
+        ("SELECT nothing FROM noted", DatabaseUnavailable),
+    ],
 )
 def test_other_errors_are_raised_at_once(database_url: str, noted: Any, statement: str, error: type[Exception]) -> None:
     work = Tried(statement, failures=99)

@@ -8,13 +8,16 @@ import socket
 import stat
 import urllib.error
 import urllib.request
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
+from tpeak_server.storage.schema import migrate, revisions
 from tpeak_server.supervisor.account import postgres_account
 from tpeak_server.supervisor.directory import DataDirectory
 from tpeak_server.supervisor.postgres import Postgres
@@ -296,3 +299,61 @@ def test_migrate_says_which_database_does_not_answer_and_not_its_password(comman
     assert migrate.ended() == 1
     assert migrate.said.startswith("tpeak: the schema in postgresql://me:***@/name cannot be brought up to date: ")
     assert "hush" not in migrate.said
+
+
+@pytest.mark.parametrize(
+    ("revision", "told"),
+    [
+        ("0001", "the database has schema 0001, this server needs 0002; run `tpeak migrate`"),
+        ("9999", "the database has schema 9999, which this version does not know; install a newer tpeak"),
+    ],
+)
+def test_a_schema_that_it_does_not_know_is_refused_in_one_line(command, database_of, revision, told):
+    server = command(
+        "serve", "--port", "0", "--database-url", database_of(revision), TPEAK_TOKEN="a-token-of-some-length"
+    )
+    assert server.ended() == 1
+    assert server.said == f"tpeak: {told}\n"
+
+
+def test_a_schema_that_changes_under_it_makes_it_unready_in_the_same_words(serve, database_of):
+    url = database_of("0002")
+    server = serve("--database-url", url, TPEAK_TOKEN="a-token-of-some-length")
+    assert readiness(server.url) == (200, None)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    told = "the database has schema 9999, which this version does not know; install a newer tpeak"
+    assert readiness(server.url) == (503, told)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE studies RENAME COLUMN note TO remark")
+    assert status(server.url, "/api/v1/studies", "a-token-of-some-length") == 503
+    assert "Traceback" not in server.said
+
+
+def readiness(url):
+    """The status of /readyz, and what is wrong."""
+    try:
+        with urllib.request.urlopen(url + "/readyz", timeout=5) as reply:
+            return reply.status, None
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["detail"]
+
+
+@pytest.fixture
+def database_of(postgres_url):
+    """Makes databases of some schema version."""
+    made = []
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+
+        def make(revision):
+            made.append(f"tpeak_schema_{uuid.uuid4().hex[:12]}")
+            connection.execute(f'CREATE DATABASE "{made[-1]}"')
+            url = make_url(postgres_url).set(database=made[-1]).render_as_string(hide_password=False)
+            migrate(url, revision if revision in revisions() else "head")
+            with psycopg.connect(url, autocommit=True) as own:
+                own.execute("UPDATE alembic_version SET version_num = %s", [revision])
+            return url
+
+        yield make
+        for name in made:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
