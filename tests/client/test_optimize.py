@@ -9,6 +9,7 @@ import pytest
 from tpeak import TrialPruned, TrialState
 from tpeak import connection as connection_module
 from tpeak.errors import InvalidValue
+from tpeak.parcel import Parcel
 
 ASK = "/studies/s1/ask"
 DONE = {"trials": [], "done": True, "seq": 1}
@@ -147,6 +148,7 @@ def test_the_readmes_loop_prunes_when_the_server_says_so(study, server, issuing,
     assert server.paths() == [
         "POST /workers",
         f"POST {ASK}",
+        "GET /meta",
         "POST /studies/s1/trials/0/report",
         "POST /studies/s1/trials/0/report",
         "POST /studies/s1/trials/0/tell",
@@ -215,7 +217,7 @@ def test_results_kept_by_a_former_process_are_sent_first(study, server, issuing,
     path = "/studies/s0/trials/5/tell"
     server.on("POST", path, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="will be sent later"):
-        spool.deliver(client, path, {"lease": "old"})
+        spool.deliver(client, Parcel(url=client.url, path=path, body={"lease": "old"}))
     spool.__init__(spool.folder)  # as another process would see it
     server.sent.clear()
     server.on("POST", path, {"seq": 1})
@@ -230,7 +232,7 @@ def test_each_call_looks_for_results_kept_by_other_processes(study, server, issu
     path = "/studies/s0/trials/5/tell"
     server.on("POST", path, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="will be sent later"):
-        type(spool)(spool.folder).deliver(client, path, {"lease": "other"})
+        type(spool)(spool.folder).deliver(client, Parcel(url=client.url, path=path, body={"lease": "other"}))
     server.on("POST", path, {"seq": 1})
     server.sent.clear()
     study.optimize(half)

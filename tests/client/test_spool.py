@@ -5,10 +5,12 @@ import httpx
 import pytest
 
 from tpeak.errors import InvalidValue, ServerUnreachable, Unauthorized
+from tpeak.parcel import Parcel
 from tpeak.spool import Spool
 
 TELL = "/studies/s1/trials/0/tell"
 BODY = {"lease": "l", "state": "complete", "values": [0.5]}
+PARCEL = Parcel(url="http://127.0.0.1:8765", path=TELL, body=BODY)
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def kept(spool, client, server):
     """A tell that waits on disk for a server that is up again."""
     server.on("POST", TELL, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="will be sent later"):
-        spool.deliver(client, TELL, BODY)
+        spool.deliver(client, PARCEL)
     server.sent.clear()
     server.on("POST", TELL, {"seq": 1})
 
@@ -27,14 +29,14 @@ def files(spool: Spool) -> list[dict]:
 
 def test_what_is_delivered_leaves_nothing_on_disk(spool, client, server):
     server.on("POST", TELL, {"seq": 1})
-    assert spool.deliver(client, TELL, BODY) == {"seq": 1}
+    assert spool.deliver(client, PARCEL) == {"seq": 1}
     assert not spool.folder.exists()
 
 
 def test_what_cannot_be_delivered_is_kept_and_the_user_told_where(spool, client, server):
     server.on("POST", TELL, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match=rf"kept in {spool.folder}/\S+\.json and will be sent later"):
-        assert spool.deliver(client, TELL, BODY) is None
+        assert spool.deliver(client, PARCEL) is None
     assert files(spool) == [{"url": "http://127.0.0.1:8765", "path": TELL, "body": BODY}]
 
 
@@ -53,7 +55,7 @@ def test_it_is_on_disk_while_it_is_retried_and_gone_when_delivered(spool, client
         return {"seq": 1}
 
     server.on("POST", TELL, (503, None), (503, None), answer)
-    assert spool.deliver(client, TELL, BODY) == {"seq": 1}
+    assert spool.deliver(client, PARCEL) == {"seq": 1}
     assert [entry["body"] for entry in seen[0]] == [BODY]
     assert files(spool) == []
 
@@ -65,21 +67,21 @@ def test_an_interrupt_while_it_is_retried_loses_nothing(spool, client, server, c
     server.on("POST", TELL, (503, None))
     monkeypatch.setattr(client, "_sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        spool.deliver(client, TELL, BODY)
+        spool.deliver(client, PARCEL)
     assert len(files(spool)) == 1
 
 
 def test_a_refused_token_is_raised_and_the_result_kept(spool, client, server):
     server.on("POST", TELL, (401, None))
     with pytest.raises(Unauthorized):
-        spool.deliver(client, TELL, BODY)
+        spool.deliver(client, PARCEL)
     assert len(files(spool)) == 1
 
 
 def test_a_refused_result_is_raised_and_not_kept(spool, client, server, refusal):
     server.on("POST", TELL, (503, None), refusal(422, "invalid_value"))
     with pytest.raises(InvalidValue):
-        spool.deliver(client, TELL, BODY)
+        spool.deliver(client, PARCEL)
     assert files(spool) == []
 
 
@@ -87,7 +89,7 @@ def test_where_the_disk_takes_nothing_the_error_is_raised(tmp_path, client, serv
     (tmp_path / "file").touch()
     server.on("POST", TELL, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="cannot be kept on disk"), pytest.raises(ServerUnreachable):
-        Spool(tmp_path / "file" / "spool").deliver(client, TELL, BODY)
+        Spool(tmp_path / "file" / "spool").deliver(client, PARCEL)
 
 
 def test_what_is_kept_is_sent_again_and_then_removed(kept, spool, client, server):
