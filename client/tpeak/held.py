@@ -133,7 +133,7 @@ class HeldTrials:
 
     def hand_back(self, trial: Trial, seconds: float) -> None:
         """The same because of a signal, within about so many seconds; what the server says to it is only logged."""
-        if trial._over:
+        if trial._over or trial._preempted:
             return
         trial._preempted = True
         try:

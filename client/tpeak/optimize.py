@@ -96,6 +96,8 @@ def compute(
     `retry_on`; Preempted, once the trial was handed back.
     """
     try:
+        if preemption.signalled():
+            raise Preempted("a signal came while the trial was asked for")
         outcome, error = _outcome(func, trial, retry_on, len(study.directions))
         if trial._lease.pid != os.getpid():
             raise error or RuntimeError("a process that the objective forked came back from it; it should exit instead")

@@ -142,6 +142,19 @@ class Watch:
             raise Preempted(f"{self.signal.name} during optimize")
 
 
+_forking = threading.local()
+
+
+def _hold_signals() -> None:
+    """Between the fork and the child's former handlers a signal to the child would be lost: it has to wait."""
+    _forking.mask = None if _watch is None else signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _let_signals_go() -> None:
+    if _forking.mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
 def _forget_the_parents() -> None:
     """A forked child, a DataLoader's say, meets signals as if tpeak were not there, and has no trials."""
     global _watch
@@ -149,7 +162,8 @@ def _forget_the_parents() -> None:
     if _watch is not None:
         _watch.restore()
         _watch = None
+    _let_signals_go()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_forget_the_parents)
+    os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_go, after_in_child=_forget_the_parents)
