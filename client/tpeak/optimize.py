@@ -208,7 +208,8 @@ class Loop:
         try:
             while running or self._may_begin():
                 while len(running) < slots and self._may_begin() and not self._pause():
-                    running.add(executor.submit(self._begin(), *stop))
+                    with preemption.deferred():  # an executor would lose sight of a thread that it is starting
+                        running.add(executor.submit(self._begin(), *stop))
                 running = self._take_finished(running)
                 if self._stop.is_set():
                     running = {future for future in running if not future.cancel()}

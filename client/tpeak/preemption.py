@@ -82,6 +82,22 @@ def watching() -> Iterator[None]:
             _watch = None
 
 
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A signal raises Preempted after this and not within: for what must not be left half done."""
+    watch = _watch
+    if watch is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    watch.deferring = True
+    try:
+        yield
+    finally:
+        watch.deferring = False
+    if watch.signal is not None and not watch.passed_on:
+        raise Preempted(f"{watch.signal.name} during optimize")
+
+
 def conclude() -> None:
     """After a signal: hand back what this process computes, then let the signal do what it would have done.
 
@@ -103,6 +119,7 @@ class Watch:
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
         self.passed_on = False
+        self.deferring = False
         self._at = 0.0
         self._pid = os.getpid()
         self._previous: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
@@ -139,6 +156,8 @@ class Watch:
             self.signal = signal.Signals(number)
         if not again:
             self._at = time.monotonic()
+            if self.deferring:
+                return
             raise Preempted(f"{self.signal.name} during optimize")
 
 
