@@ -32,6 +32,8 @@ VALID: dict[str, dict[str, Any]] = {
         "timeout_s": 60.0,
         "lease_seconds": 60.0,
         "max_attempts": 3,
+        "max_host_failures": 2,
+        "late_results": "refuse",
         "user_attrs": {"a": {"b": [1]}},
         "tags": ["t"],
         "note": "n",
@@ -45,6 +47,8 @@ VALID: dict[str, dict[str, Any]] = {
         "timeout_s": 60.0,
         "lease_seconds": 60.0,
         "max_attempts": 3,
+        "max_host_failures": 2,
+        "late_results": "refuse",
         "user_attrs": {"a": 1},
         "tags": ["t"],
         "note": "n",
@@ -54,7 +58,14 @@ VALID: dict[str, dict[str, Any]] = {
         "worker": "test",
         "count": 2,
         "distributions": {"x": X, "n": N, "c": C},
+        "host": "h",
+        "wall_time_s": 60.0,
+        "resumable": True,
     },
+    "POST /studies/{study}/pause": {"request_id": "pause"},
+    "POST /studies/{study}/stop": {"request_id": "stop"},
+    "POST /studies/{study}/cancel": {"request_id": "cancel"},
+    "POST /studies/{study}/resume": {"request_id": "resume"},
     "POST /studies/{study}/trials/{number}/suggest": {"lease": "{lease}", "name": "late", "distribution": N},
     "POST /studies/{study}/trials/{number}/report": {
         "lease": "{lease}",
@@ -69,6 +80,7 @@ VALID: dict[str, dict[str, Any]] = {
         "constraints": [0.0],
         "user_attrs": {"a": 1},
         "used": ["x"],
+        "retry": False,
     },
     "POST /studies/{study}/trials/{number}/heartbeat": {"lease": "{lease}"},
     "POST /studies/{study}/trials/{number}/release": {"lease": "{lease}", "checkpoint": "file:///c", "step": 3},
@@ -87,7 +99,12 @@ VALID: dict[str, dict[str, Any]] = {
             },
         ],
     },
-    "PATCH /studies/{study}/trials/{number}": {"request_id": "key", "user_attrs": {"a": 1}},
+    "PATCH /studies/{study}/trials/{number}": {
+        "request_id": "key",
+        "user_attrs": {"a": 1},
+        "action": "cancel",
+        "cause": "a bad region",
+    },
     "POST /workers": {
         "id": "w",
         "host": "h",
@@ -156,7 +173,8 @@ class Target:
         self.renew()
 
     def renew(self) -> None:
-        self.work = self._new_work(seed=1)
+        # No lease of an earlier target expires meanwhile, and moves a seq.
+        self.work = self._new_work(seed=1, lease_seconds=86400.0)
         self.stored = self.now_stored()
 
     def now_stored(self) -> list[tuple[Any, ...]]:
