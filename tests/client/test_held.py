@@ -122,7 +122,7 @@ def test_after_a_restore_the_result_is_added_as_a_new_trial(study, server, trial
                 {
                     "state": "complete",
                     "params": {"x": 0.25},
-                    "distributions": {"x": {"type": "float", "low": 0.0, "high": 1.0, "log": False}},
+                    "distributions": {"x": {"type": "float", "low": 0.0, "high": 1.0}},
                     "user_attrs": {"size": 3},
                     "reports": [{"step": 0, "values": [0.75]}],
                     "values": [0.5],
