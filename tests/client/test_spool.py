@@ -1,4 +1,6 @@
 import json
+import os
+import pathlib
 import stat
 
 import httpx
@@ -6,7 +8,7 @@ import pytest
 
 from tpeak.errors import InvalidValue, ServerUnreachable, Unauthorized
 from tpeak.parcel import Parcel
-from tpeak.spool import Spool
+from tpeak.spool import Fate, Spool
 
 TELL = "/studies/s1/trials/0/tell"
 BODY = {"lease": "l", "state": "complete", "values": [0.5]}
@@ -73,7 +75,7 @@ def test_an_interrupt_while_it_is_retried_loses_nothing(spool, client, server, c
 
 def test_a_refused_token_is_raised_and_the_result_kept(spool, client, server):
     server.on("POST", TELL, (401, None))
-    with pytest.raises(Unauthorized):
+    with pytest.raises(Unauthorized, match=r"Set TPEAK_TOKEN to a token .* then run `tpeak flush`"):
         spool.deliver(client, PARCEL)
     assert len(files(spool)) == 1
 
@@ -162,3 +164,37 @@ def test_a_file_that_another_process_sent_first_is_no_trouble(kept, spool, clien
     server.on("POST", TELL, taken)
     spool.resend(client)
     assert files(spool) == []
+
+
+def test_a_refused_token_is_met_once_with_one_warning(kept, spool, client, server):
+    server.on("POST", TELL, (401, None))
+    with pytest.warns(UserWarning, match="run `tpeak flush`"):
+        spool.resend(client)
+    spool.resend(client)
+    assert len(server.sent) == 1
+    assert len(files(spool)) == 1
+
+
+def test_what_a_killed_writer_had_flushed_is_taken_up_and_the_rest_removed(kept, spool, client, server):
+    (file,) = spool.folder.iterdir()
+    whole, torn, young = (spool.folder / f"{name}.part" for name in ("1-whole", "2-torn", "3-young"))
+    whole.write_bytes(file.read_bytes())
+    torn.write_bytes(file.read_bytes()[:-5])
+    young.write_bytes(b"")
+    for part in (whole, torn):
+        os.utime(part, (0, 0))
+    fates = [sending.fate for sending in spool.flush(client)]
+    assert fates == [Fate.DELIVERED, Fate.DELIVERED]
+    assert [left.name for left in spool.folder.iterdir()] == ["3-young.part"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "rename"])
+def test_a_disk_that_fails_leaves_nothing_half_done(spool, client, server, monkeypatch, step):
+    def fail(*arguments):
+        raise OSError("full")
+
+    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (pathlib.Path, "rename")), fail)
+    server.on("POST", TELL, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="cannot be kept on disk"), pytest.raises(ServerUnreachable):
+        spool.deliver(client, PARCEL)
+    assert not spool.folder.exists() or list(spool.folder.iterdir()) == []
