@@ -42,6 +42,19 @@ study = tpeak.create_study(study_name="{name}", load_if_exists=True, pruner=tpea
 study.optimize(objective)
 """
 
+TRAINS_IN_A_POOL = """
+import os, sys, time, tpeak
+from concurrent.futures import ProcessPoolExecutor
+def objective(trial):
+    trial.set_checkpoint("of the pool")
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+if __name__ == "__main__":
+    study = tpeak.create_study(study_name="pool")
+    with ProcessPoolExecutor(1) as executor:
+        study.optimize(objective, executor=executor)
+"""
+
 RESUMES = """
 import json, tpeak
 def objective(trial):
@@ -82,6 +95,19 @@ def test_another_worker_takes_up_what_a_signal_interrupted(
     trial = api.get(f"/studies/{study['id']}/trials/0").json()
     assert (trial["state"], trial["attempt"], trial["epoch"]) == ("complete", 0, 2)
     assert [report["step"] for report in trial["reports"]] == [0, 1, 2, 3, 4]
+
+
+def test_a_process_of_a_pool_hands_its_trial_back_and_ends_the_call(
+    server: Any, api: httpx.Client, tmp_path: Path
+) -> None:
+    with _worker(TRAINS_IN_A_POOL, server, tmp_path) as worker:
+        assert worker.stdout is not None
+        os.kill(int(worker.stdout.readline()), signal.SIGUSR1)
+        assert worker.wait(20) == 0
+    (study,) = api.get("/studies", params={"name": "pool"}).json()["studies"]
+    assert (study["counts"]["waiting"], study["counts"]["running"]) == (1, 0)
+    issued = api.post(f"/studies/{study['id']}/ask", json={"request_id": "next", "worker": "me"}).json()["trials"][0]
+    assert (issued["attempt"], issued["resume_from"]["checkpoint"]) == (0, "of the pool")
 
 
 def test_a_result_whose_worker_was_killed_while_it_told_it_is_flushed_once(
