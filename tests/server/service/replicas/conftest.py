@@ -51,14 +51,14 @@ LATE = {
     "k": CategoricalDistribution(choices=("a", None, 1)),
 }
 WORKERS = 8
-COMMANDS_EACH = 150
+COMMANDS_EACH = 250
 REMEMBERED = 25
 """How many of the latest leases are still heard of: some of them ended long ago."""
 
 WEIGHTS = {
     "ask": 25,
     "report": 25,
-    "tell": 16,
+    "tell": 24,
     "suggest": 8,
     "beat": 5,
     "release": 10,
@@ -66,8 +66,8 @@ WEIGHTS = {
     "attrs": 5,
     "change": 1,
     "repeat": 12,
-    "act": 6,
-    "delete": 2,
+    "act": 10,
+    "delete": 3,
     "control": 1,
 }
 """How often each thing is said."""
@@ -178,7 +178,7 @@ def _command(storm: Storm, rng: random.Random) -> Command:
     recent = storm.issued()[-REMEMBERED:]
     kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     if kind == "ask" or not recent:
-        host, wall_time_s = rng.choice([None, "good", "bad"]), rng.choice([None, None, None, 1.0])
+        host, wall_time_s = rng.choice([None, "good", "bad", "bad"]), rng.choice([None, None, None, 1.0])
         return Ask(
             request_id=key,
             worker="storm",

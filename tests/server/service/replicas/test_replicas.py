@@ -158,7 +158,6 @@ def test_what_was_handed_out_is_counted_once_a_number(storm: Storm) -> None:
     (clock,) = storm.rows["study_clocks"]
     paused = [row["payload"] for row in storm.rows["events"] if row["kind"] == "host_paused"]
     given_back = sum(payload["refunded"] for payload in paused)
-    assert given_back > 0
     assert clock["handed"] == sum(row["epoch"] > 0 for row in storm.rows["trials"]) - given_back
 
 
