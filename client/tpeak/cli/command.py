@@ -1,4 +1,4 @@
-"""The `tpeak` command: `server`, `migrate` and `down` are the server's, which is another process."""
+"""The commands of `tpeak`. `server`, `migrate` and `down` are the server's, which is another process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from tpeak._version import __version__
-from tpeak.cli import demo, exporting, importing
+from tpeak.cli import control, demo, exporting, flush, importing
+from tpeak.errors import TpeakError
 
 OF_THE_SERVER = {
     "server": ("serve", "serve studies"),
@@ -26,9 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in OF_THE_SERVER:
         return run_server(OF_THE_SERVER[given[0]][0], given[1:])
-    parsed = _parser().parse_args(given)
-    code: int = parsed.run(parsed)
-    return code
+    wanted = _parser().parse_args(given)
+    try:
+        return int(wanted.run(wanted))
+    except TpeakError as error:
+        print(f"tpeak: {error}", file=sys.stderr)
+        return FAILED
 
 
 def run_server(command: str, arguments: list[str]) -> int:
@@ -77,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, described) in OF_THE_SERVER.items():
         commands.add_parser(name, help=described, add_help=False)
     demo.add_arguments(commands.add_parser("demo", help="tune a scikit-learn model with four workers on this machine"))
+    control.add_arguments(
+        commands.add_parser("study", help="pause, stop, cancel or resume a study"),
+        commands.add_parser("trial", help="cancel, fail, retry or delete a trial"),
+    )
     exporting.add_arguments(commands.add_parser("export", help="write a study to a file"))
     importing.add_arguments(commands.add_parser("import", help="make a study of such a file"))
+    flushing = commands.add_parser("flush", help="send the results that wait on this machine's disk")
+    flushing.set_defaults(run=flush.run)
     return parser

@@ -46,14 +46,14 @@ RERUN_CLASSES = ("08", "53")
 QUERY_CANCELED = "57014"
 GONE_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
 
-"""A table or function is missing: the database has not been migrated yet, or not for this version."""
-
 SESSION = "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=15000"
 """Limits in ms: a writer that hangs must not hold a study's lock for longer than its clients wait."""
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 UNDEFINED_STATES = frozenset({"42P01", "42703", "42883"})
+"""A table, column or function is missing: the database has not been migrated yet, or not for this version."""
+
 OTHER_SCHEMA = "the database has no schema of this version; run `tpeak migrate`, or see what GET /readyz says"
 
 TOO_SLOW = "the database does not answer in time; send the request again with the same key"
