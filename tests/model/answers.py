@@ -94,7 +94,9 @@ def in_some_order(model: Model, answered: list[tuple[Command, Any]], seq: int, *
     found = explained(pickle.dumps(model), answered)
     if found is None:
         shown = "\n".join(f"{command} -> {plain(heard)}" for command, heard in answered)
-        raise Differs(f"no order explains these answers, after which seq is {seq}:\n{shown}\n" + "\n".join(differences[:8]))
+        raise Differs(
+            f"no order explains these answers, after which seq is {seq}:\n{shown}\n" + "\n".join(differences[:8])
+        )
     return found
 
 

@@ -44,9 +44,11 @@ picks = st.integers(0, 9)
 values = st.sampled_from(VALUES)
 steps = st.integers(0, 5)
 faults = st.sampled_from([""] * 24 + ["before", "after", "after", "after after", "before after", "down", "unknown"])
-"""What happens to the transactions: each in its turn is cut before or after its COMMIT; `down` and `unknown` cut all."""
+"""What happens to the transactions: each in turn is cut before or after its COMMIT; `down` and `unknown` cut all."""
 
-kinds = st.sampled_from(["ask", "ask", "report", "report", "tell", "heartbeat", "release", "suggest", "add", "attrs", "replay"])
+kinds = st.sampled_from(
+    ["ask", "ask", "report", "report", "tell", "heartbeat", "release", "suggest", "add", "attrs", "replay"]
+)
 
 
 class StudyMachine(RuleBasedStateMachine):
@@ -198,7 +200,7 @@ class StudyMachine(RuleBasedStateMachine):
             if sys.exc_info()[0] is None:
                 compare_tables(self.world, self.study, self.model)
                 compare_caches(self.world, self.study)
-                self.counts["programs"] += 1
+                self._count_program()
         finally:
             self._no_faults()
             self.world.forget(self.study)
@@ -229,7 +231,9 @@ class StudyMachine(RuleBasedStateMachine):
         """The decision that was made though its answer was lost: it cannot be known otherwise."""
         if not isinstance(command, c.ReportSteps):
             return None
-        statement = "SELECT prune FROM reports JOIN leases USING (study_id, number, epoch) WHERE study_id = %s AND token = %s"
+        statement = (
+            "SELECT prune FROM reports JOIN leases USING (study_id, number, epoch) WHERE study_id = %s AND token = %s"
+        )
         return {"prune": any(row[0] for row in self.world.rows(statement, self.study, command.lease))}
 
     def _after(self) -> None:
@@ -255,7 +259,6 @@ class StudyMachine(RuleBasedStateMachine):
     def _expire(self, replica: int, overdue: list[Command]) -> None:
         self.world.tick(replica)
         for command in overdue:
-            self.counts["expiries"] += 1
             carry_out(self.model, command, {})
 
     def _read(self, number: int, replica: int) -> None:
@@ -268,15 +271,27 @@ class StudyMachine(RuleBasedStateMachine):
             "epoch": record.trial.epoch,
             "attrs": dict(record.trial.user_attrs),
             "curve": dict(record.curve),
-            "params": {name: interned[i].distribution.to_external(v) for name, (i, v) in record.params(interned).items()},
+            "params": {
+                name: interned[i].distribution.to_external(v) for name, (i, v) in record.params(interned).items()
+            },
         }
         shown = trial.shown()
         wanted = {name: found[name] if value is None and name == "params" else value for name, value in shown.items()}
         if plain(wanted) != plain(found):
             raise Differs(f"trial {number} must be read as {plain(wanted)}\n  and was as {plain(found)}")
 
+    def _count_program(self) -> None:
+        self.counts["programs"] += 1
+        for trial in self.model.trials:
+            self.counts["expiries"] += sum(event[0] == "expired" for event in trial.life)
+            self.counts["lost"] += any(event[3:] and event[2] == "lost" for event in trial.life)
+            late = trial.told is not None and trial.told[0] and trial.leases[trial.told[0] - 1].ended != "told"
+            self.counts["late complete"] += bool(late) and trial.state == "complete"
+        self.counts["pruned"] += sum(lease.prune for lease in self.model.leases())
+
     def _count(self, command: Command, heard: Any) -> None:
         self.counts["requests"] += 1
+        heard = "unavailable" if heard == "database_unavailable" else heard
         if isinstance(heard, str):
             self.counts[heard] += 1
 
@@ -298,12 +313,16 @@ class StudyMachine(RuleBasedStateMachine):
         if kind == "attrs":
             return c.SetAttrs(request_id=self._key(), number=number, user_attrs={"ab"[more % 2]: str(value)})
         if kind == "report":
-            made = (c.Step(step=more, values=(value,)),) + ((c.Step(step=more + 1, values=(value,)),) if more > 3 else ())
+            made = (c.Step(step=more, values=(value,)),) + (
+                (c.Step(step=more + 1, values=(value,)),) if more > 3 else ()
+            )
             return c.ReportSteps(number=number, lease=lease, steps=made, used=USED[more % 3])
         if kind == "heartbeat":
             return c.Heartbeat(number=number, lease=lease)
         if kind == "release":
-            return c.Release(number=number, lease=lease, checkpoint=(None, "here", "here")[more % 3], step=(None, None, 2)[more % 3])
+            return c.Release(
+                number=number, lease=lease, checkpoint=(None, "here", "here")[more % 3], step=(None, None, 2)[more % 3]
+            )
         if kind == "suggest":
             name, distribution = NAMES[more]
             return c.Suggest(number=number, lease=lease, name=name, distribution=distribution)
@@ -325,7 +344,12 @@ def _trials(what: int, value: float) -> tuple[c.Added, ...]:
     bare = c.Added(params={"z": x})
     report = (c.Step(step=0, values=(value,)), c.Step(step=1, values=(x,)))
     done = c.Added(
-        state=TrialState.COMPLETE, values=(value,), params={"x": x}, distributions={"x": X}, steps=report, user_attrs={"a": 1}
+        state=TrialState.COMPLETE,
+        values=(value,),
+        params={"x": x},
+        distributions={"x": X},
+        steps=report,
+        user_attrs={"a": 1},
     )
     return [(waiting,), (bare,), (done,), (waiting, done)][what]
 

@@ -242,7 +242,12 @@ class Model:
             lease.token = _learned(lease.token, trial and trial["token"])
             self.trials[lease.number].params = _learned(self.trials[lease.number].params, trial and trial["params"])
         trials = [
-            {"number": lease.number, "epoch": lease.epoch, "token": lease.token, "params": self.trials[lease.number].params}
+            {
+                "number": lease.number,
+                "epoch": lease.epoch,
+                "token": lease.token,
+                "params": self.trials[lease.number].params,
+            }
             for lease in leases
         ]
         return {"trials": trials, "done": False, "seq": self.seq}
@@ -290,7 +295,13 @@ class Model:
 
     def _tell(self, tell: c.Tell) -> dict[str, Any]:
         trial = self._trial(tell.number)
-        lease = self._lease(tell) if tell.lease else trial.leases[trial.told[0] - 1 if trial.told else -1] if trial.leases else None
+        lease = (
+            self._lease(tell)
+            if tell.lease
+            else trial.leases[trial.told[0] - 1 if trial.told else -1]
+            if trial.leases
+            else None
+        )
         epoch, content = lease.epoch if lease else 0, repr(replace(tell, lease=None))
         if trial.state not in FINAL:
             self._writable()

@@ -15,7 +15,7 @@ import uvloop
 
 from tpeak_server.domain.errors import DomainError, NotFound
 from tpeak_server.service.application import Application
-from tpeak_server.service.commands import Command
+from tpeak_server.service.commands import Command, Expire
 from tpeak_server.service.history import History
 from tpeak_server.service.studies import NewStudy
 from tpeak_server.storage import database
@@ -110,7 +110,9 @@ class World:
 
     def move(self, seconds: int) -> None:
         """Lets time pass."""
-        self.sql.execute("SELECT setval('model_clock', pg_sequence_last_value('model_clock'::regclass) + %s)", [seconds])
+        self.sql.execute(
+            "SELECT setval('model_clock', pg_sequence_last_value('model_clock'::regclass) + %s)", [seconds]
+        )
 
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return self.sql.execute(statement, parameters, prepare=True).fetchall()
@@ -136,15 +138,33 @@ class World:
         return self.run(self._answer(study_id, command, replica))
 
     def send_all(self, study_id: int, commands: list[tuple[Command, int]], ticking: int | None) -> list[Any]:
-        """The answers to commands that are all there before any of them is worked on, while a reaper looks."""
+        """The answers to commands that are all there before any of them is worked on.
+
+        With a server that is `ticking`, its reaper has seen what is overdue, and has not taken it back yet.
+        """
 
         async def together() -> list[Any]:
-            answers = [asyncio.ensure_future(self._answer(study_id, command, replica)) for command, replica in commands]
-            if ticking is not None:
-                await self.replicas[ticking].reaper.tick()
-            return await asyncio.gather(*answers)
+            return await asyncio.gather(*(self._answer(study_id, command, replica) for command, replica in commands))
 
-        return list(self.run(together()))
+        async def in_between() -> list[Any]:
+            reaper = self.replicas[ticking or 0].reaper
+            submit = reaper._submit
+            answers: list[asyncio.Task[list[Any]]] = []
+
+            async def late(study_id: int, command: Command) -> object:
+                if isinstance(command, Expire):
+                    answers.extend([] if answers else [asyncio.create_task(together())])
+                    await answers[0]
+                return await submit(study_id, command)
+
+            reaper._submit = late
+            try:
+                await reaper.tick()
+            finally:
+                reaper._submit = submit
+            return answers[0].result() if answers else await together()
+
+        return list(self.run(together() if ticking is None else in_between()))
 
     def tick(self, replica: int) -> None:
         self.run(self.replicas[replica].reaper.tick())
