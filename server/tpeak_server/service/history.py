@@ -227,6 +227,9 @@ class History:
         """Forgets a trial's row: a late result takes the place of a lost one's, nothing that of a deleted one's."""
         self._view = None
         self._outcome[number] = SILENT
+        self._loss[number] = math.nan
+        # The result that counts now may be of an epoch without a report.
+        self._last_step[number], self._last_loss[number] = -1, math.nan
         for column in self._columns.values():
             column.values[number], column.ids[number] = math.nan, -1
 
