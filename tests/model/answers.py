@@ -23,6 +23,9 @@ VERBS = {
     c.ChangeStudy: Model.change,
     c.Archive: Model.archive,
     c.Expire: Model.expire,
+    c.ControlStudy: Model.control,
+    c.ChangeTrial: Model.change_trial,
+    c.Delete: Model.delete,
 }
 
 

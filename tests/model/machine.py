@@ -15,6 +15,7 @@ from tests.model.model import Model
 from tests.model.stored import compare_caches, compare_tables
 from tests.model.world import World
 from tpeak_server.domain.distributions import FloatDistribution
+from tpeak_server.domain.study import LateResults
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.service import commands as c
 from tpeak_server.service.commands import Command
@@ -33,16 +34,20 @@ CHANGES = (
     {"max_trials": 4},
     {"max_trials": None},
     {"note": "changed"},
+    {"late_results": LateResults.REFUSE},
+    {"late_results": LateResults.ACCEPT},
 )
-STATES = (TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+MANAGED = (*CHANGES, *c.Control, *[c.Control.RESUME] * 4)
+STATES = (TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.FAILED)
+"""What is told; the last one is told with retry."""
 
 clients = st.integers(0, CLIENTS - 1)
 replicas = st.integers(0, 1)
 picks = st.integers(0, 9)
-"""Which lease, counted from the latest."""
+"""Which lease, counted from the latest: of those that live, in six cases of ten, else of all."""
 
 values = st.sampled_from(VALUES)
-steps = st.integers(0, 5)
+steps = st.integers(0, 3)
 faults = st.sampled_from([""] * 24 + ["before", "after", "after", "after after", "before after", "down", "unknown"])
 """What happens to the transactions: each in turn is cut before or after its COMMIT; `down` and `unknown` cut all."""
 
@@ -68,8 +73,9 @@ class StudyMachine(RuleBasedStateMachine):
         attempts=st.integers(1, 3),
         budget=st.sampled_from([None, 2, 6]),
         timeout=st.sampled_from([None, None, 60]),
+        peer=st.booleans(),
     )
-    def begin(self, lease: int, attempts: int, budget: int | None, timeout: int | None) -> None:
+    def begin(self, lease: int, attempts: int, budget: int | None, timeout: int | None, peer: bool) -> None:
         settings = {"lease_seconds": float(lease), "max_attempts": attempts, "max_trials": budget, "timeout_s": timeout}
         pruner = {"name": "median", "n_startup_trials": 1, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 1}
         fixed = {"sampler": {"name": "random"}, "pruner": pruner, "seed": 7}
@@ -79,10 +85,21 @@ class StudyMachine(RuleBasedStateMachine):
         self.model = Model(
             now=now, tick=now, lease_seconds=lease, max_attempts=attempts, max_trials=budget, timeout_s=timeout
         )
+        if peer:
+            # Whoever reports more than this has to prune.
+            self._send(self._command("add", 0, 0, 0.25, 2), 0, "")
 
     @rule(client=clients, count=st.integers(1, 3), replica=replicas, fault=faults)
     def ask(self, client: int, count: int, replica: int, fault: str) -> None:
         self._send(self._command("ask", client, count, 0.0, 0), replica, fault)
+
+    @rule(client=clients, step=steps, value=values, state=st.integers(0, 4), replica=replicas)
+    def work(self, client: int, step: int, value: float, state: int, replica: int) -> None:
+        """A worker's usual day: a trial, a report, a result."""
+        self._send(self._command("ask", client, 0, 0.0, 0), replica, "")
+        if self.held:
+            self._send(self._command("report", 0, 0, value, step), 1 - replica, "")
+            self._send(self._command("tell", 0, 0, value, state), replica, "")
 
     @precondition(lambda self: self.held)
     @rule(pick=picks, step=steps, value=values, replica=replicas, fault=faults)
@@ -90,7 +107,7 @@ class StudyMachine(RuleBasedStateMachine):
         self._send(self._command("report", 0, pick, value, step), replica, fault)
 
     @precondition(lambda self: self.held)
-    @rule(pick=picks, state=st.integers(0, 3), value=values, replica=replicas, fault=faults)
+    @rule(pick=picks, state=st.integers(0, 4), value=values, replica=replicas, fault=faults)
     def tell(self, pick: int, state: int, value: float, replica: int, fault: str) -> None:
         self._send(self._command("tell", 0, pick, value, state), replica, fault)
 
@@ -117,9 +134,19 @@ class StudyMachine(RuleBasedStateMachine):
     def attrs(self, pick: int, key: int, value: int, replica: int, fault: str) -> None:
         self._send(self._command("attrs", 0, pick, value, key), replica, fault)
 
-    @rule(what=st.integers(0, len(CHANGES) - 1), replica=replicas, fault=faults)
-    def change(self, what: int, replica: int, fault: str) -> None:
-        self._send(c.ChangeStudy(request_id=self._key(), settings=CHANGES[what]), replica, fault)
+    @rule(what=st.sampled_from(MANAGED), replica=replicas, fault=faults)
+    def manage(self, what: Any, replica: int, fault: str) -> None:
+        """Somebody changes the study's settings, pauses it, or goes on."""
+        if isinstance(what, c.Control):
+            self._send(c.ControlStudy(request_id=self._key(), control=what), replica, fault)
+        else:
+            self._send(c.ChangeStudy(request_id=self._key(), settings=what), replica, fault)
+
+    @precondition(lambda self: self.held)
+    @rule(pick=picks, action=st.integers(0, 3), replica=replicas, fault=faults)
+    def act(self, pick: int, action: int, replica: int, fault: str) -> None:
+        """Somebody cancels, fails, retries or deletes a trial."""
+        self._send(self._command("act", 0, pick, 0.0, action), replica, fault)
 
     @precondition(lambda self: len(self.sent) > 40)
     @rule(replica=replicas)
@@ -140,7 +167,7 @@ class StudyMachine(RuleBasedStateMachine):
         self._send(_another(self.sent[-1 - back % len(self.sent)], value), replica, "")
 
     @rule(
-        specs=st.lists(st.tuples(kinds, clients, picks, values, st.integers(0, 3), replicas), min_size=2, max_size=4),
+        specs=st.lists(st.tuples(kinds, clients, picks, values, st.integers(0, 4), replicas), min_size=2, max_size=4),
         ticking=st.sampled_from([None, None, 0, 1]),
         fault=st.sampled_from([""] * 10 + ["before", "after"]),
     )
@@ -166,11 +193,11 @@ class StudyMachine(RuleBasedStateMachine):
         self.counts["together"] += 1
         self._after()
 
-    @rule(seconds=st.sampled_from([1, 3, 3]), times=st.integers(1, 5), replica=replicas)
-    def live(self, seconds: int, times: int, replica: int) -> None:
-        """Time passes while a reaper looks."""
-        for _ in range(times):
-            self._move(seconds)
+    @rule(looks=st.sampled_from([1, 4, 4]), replica=replicas)
+    def live(self, looks: int, replica: int) -> None:
+        """Time passes while a reaper looks, too often for an amnesty; after four looks a silent worker has lost."""
+        for _ in range(looks):
+            self._move(3 if self.model.lease_seconds == 10 else 8)
             self._tick(replica)
 
     @rule(seconds=st.sampled_from([2, 5, 11, 30]), replica=st.sampled_from([None, 0, 1]))
@@ -188,7 +215,7 @@ class StudyMachine(RuleBasedStateMachine):
     @rule(pick=picks, replica=replicas)
     def read(self, pick: int, replica: int) -> None:
         self._read(len(self.model.trials) - 1 - pick % len(self.model.trials), replica)
-        finite = [(t.values[0], t.number) for t in self.model.trials if _finite(t)]
+        finite = [(t.values[0], t.number) for t in self.model.trials if _finite(t) and not t.deleted]
         best = min(finite)[1] if finite else None
         if (found := self.world.best(self.study, replica)) != best:
             raise Differs(f"the best trial is {best}, not {found}")
@@ -262,8 +289,12 @@ class StudyMachine(RuleBasedStateMachine):
             carry_out(self.model, command, {})
 
     def _read(self, number: int, replica: int) -> None:
-        record, interned = self.world.read(self.study, number, replica)
-        trial = self.model.trials[number]
+        trial, read = self.model.trials[number], self.world.read(self.study, number, replica)
+        if trial.deleted or read is None:
+            if not (trial.deleted and read is None):
+                raise Differs(f"trial {number} is {'shown' if read else 'not shown'}, and deleted is {trial.deleted}")
+            return
+        record, interned = read
         found = {
             "state": str(record.trial.state),
             "values": record.trial.values,
@@ -285,6 +316,7 @@ class StudyMachine(RuleBasedStateMachine):
         for trial in self.model.trials:
             self.counts["expiries"] += sum(event[0] == "expired" for event in trial.life)
             self.counts["lost"] += any(event[3:] and event[2] == "lost" for event in trial.life)
+            self.counts["returned"] += sum(event[0] == "returned" for event in trial.life)
             late = trial.told is not None and trial.told[0] and trial.leases[trial.told[0] - 1].ended != "told"
             self.counts["late complete"] += bool(late) and trial.state == "complete"
         self.counts["pruned"] += sum(lease.prune for lease in self.model.leases())
@@ -304,14 +336,21 @@ class StudyMachine(RuleBasedStateMachine):
         if kind == "ask":
             return c.Ask(request_id=self._key(), worker=f"client {client}", count=1 + pick % 3, distributions={"x": X})
         if kind == "add":
-            return c.Add(request_id=self._key(), trials=_trials(more, value))
+            return c.Add(request_id=self._key(), trials=_trials(more % 4, value))
         if kind == "replay":
             return self.sent[-1 - pick % len(self.sent)] if self.sent else None
         if not self.held:
             return None
-        number, lease = self.held[-1 - pick % len(self.held)]
+        live = {lease.token for trial in self.model.trials if (lease := trial.live())} if pick < 6 else set()
+        held = [lease for lease in self.held if lease[1] in live] or self.held
+        number, lease = held[-1 - pick % len(held)]
         if kind == "attrs":
             return c.SetAttrs(request_id=self._key(), number=number, user_attrs={"ab"[more % 2]: str(value)})
+        if kind == "act":
+            action = [*c.Action, None][more % 4]
+            if action is None:
+                return c.Delete(number=number)
+            return c.ChangeTrial(request_id=self._key(), number=number, action=action)
         if kind == "report":
             made = (c.Step(step=more, values=(value,)),) + (
                 (c.Step(step=more + 1, values=(value,)),) if more > 3 else ()
@@ -324,17 +363,18 @@ class StudyMachine(RuleBasedStateMachine):
                 number=number, lease=lease, checkpoint=(None, "here", "here")[more % 3], step=(None, None, 2)[more % 3]
             )
         if kind == "suggest":
-            name, distribution = NAMES[more]
+            name, distribution = NAMES[more % 4]
             return c.Suggest(number=number, lease=lease, name=name, distribution=distribution)
-        return _tell(number, lease, STATES[more], value)
+        return _tell(number, lease, more, value)
 
 
-def _tell(number: int, lease: str, state: TrialState, value: float) -> c.Tell:
+def _tell(number: int, lease: str, what: int, value: float) -> c.Tell:
     # One of the values stands for somebody without a lease, one for a result with attributes.
+    state = STATES[what]
     values = (value,) if state is TrialState.COMPLETE else None
     attrs = {"told": "yes"} if value == 1.0 else {}
     bearer = None if value == 0.75 else lease
-    return c.Tell(number=number, lease=bearer, state=state, values=values, user_attrs=attrs)
+    return c.Tell(number=number, lease=bearer, state=state, values=values, user_attrs=attrs, retry=what == 4)
 
 
 def _trials(what: int, value: float) -> tuple[c.Added, ...]:
@@ -362,7 +402,7 @@ def _another(command: Command, value: int) -> Command | None:
         steps = tuple(c.Step(step=step.step, values=(float(value),)) for step in command.steps)
         return c.ReportSteps(number=command.number, lease=command.lease, steps=steps)
     if isinstance(command, c.Tell):
-        return _tell(command.number, command.lease or "", STATES[value], float(value))
+        return _tell(command.number, command.lease or "", value, float(value))
     if isinstance(command, c.Suggest):
         return c.Suggest(number=command.number, lease=command.lease, name=command.name, distribution=WIDER)
     if isinstance(command, c.Keyed):

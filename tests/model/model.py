@@ -14,6 +14,13 @@ from tpeak_server.domain.trial import TrialState
 from tpeak_server.service import commands as c
 
 FINAL = {"complete", "pruned", "failed"}
+CONTROLS = {
+    c.Control.PAUSE: ("paused", "paused"),
+    c.Control.STOP: ("stopped", "stopped"),
+    c.Control.CANCEL: ("stopped", "cancelled"),
+    c.Control.RESUME: ("open", "resumed"),
+}
+"""The state that a study is in after each command, and its event."""
 
 
 class Refused(Exception):
@@ -36,6 +43,8 @@ class Lease:
     checkpoint: str | None = None
     step: int | None = None
     prune: bool = False
+    cancelled: bool = False
+    told: str | None = None
     reports: dict[int, tuple[Any, bool]] = field(default_factory=dict)
     curve: dict[int, Any] = field(default_factory=dict)
 
@@ -56,20 +65,21 @@ class Trial:
     attrs: dict[str, Any] = field(default_factory=dict)
     added: dict[int, Any] = field(default_factory=dict)
     resume: Lease | None = None
+    deleted: bool = False
     life: list[tuple[Any, ...]] = field(default_factory=list)
 
     def live(self) -> Lease | None:
         return next((lease for lease in self.leases if lease.ended is None), None)
 
-    def curve(self) -> dict[int, Any]:
-        """What a reader sees: the winning epoch's curve, else the newest one's."""
-        if self.told and self.told[0]:
-            return self.leases[self.told[0] - 1].curve
-        return self.leases[-1].curve if self.leases else self.added
+    def shown_lease(self) -> Lease | None:
+        """The winning lease, else the newest one."""
+        if not self.leases or (self.told and not self.told[0]):
+            return None
+        return self.leases[self.told[0] - 1 if self.told else -1]
 
     def shown(self) -> dict[str, Any]:
         """What a reader sees; of the parameters those that the worker of that epoch used, all until it said."""
-        lease = self.leases[(self.told[0] if self.told and self.told[0] else 0) - 1] if self.leases else None
+        lease = self.shown_lease()
         params = self.params
         if params is not None and lease is not None and lease.used is not None:
             params = {name: params[name] for name in lease.used if name in params}
@@ -79,7 +89,7 @@ class Trial:
             "attempt": self.attempt,
             "epoch": len(self.leases),
             "attrs": self.attrs,
-            "curve": self.curve(),
+            "curve": lease.curve if lease else self.added,
             "params": params,
         }
 
@@ -96,13 +106,14 @@ class Model:
     timeout_s: int | None
     seq: int = 1
     state: str = "open"
+    late_results: str = "accept"
     handed: int = 0
     first_ask: int | None = None
     note: str = ""
     trials: list[Trial] = field(default_factory=list)
     asks: dict[str, tuple[str, list[Lease]]] = field(default_factory=dict)
     requests: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    late_results: dict[tuple[int, str], str] = field(default_factory=dict)
+    kept_aside: dict[tuple[int, str], str] = field(default_factory=dict)
     life: list[tuple[Any, ...]] = field(default_factory=lambda: [("created",)])
 
     def leases(self) -> list[Lease]:
@@ -157,19 +168,26 @@ class Model:
         self._renew(lease)
         kept = tuple(step.step for step in report.steps if repr(lease.reports[step.step][0]) != repr(step.values))
         decided = lease.reports[max(step.step for step in report.steps)][1]
-        return {"prune": decided, "kept": kept, "lease_seconds": self.lease_seconds, "seq": self.seq}
+        return {
+            "prune": decided,
+            "kept": kept,
+            "cancel": lease.cancelled,
+            "lease_seconds": self.lease_seconds,
+            "seq": self.seq,
+        }
 
     def tell(self, tell: c.Tell, said: Any) -> dict[str, Any]:
         try:
             return self._tell(tell)
         except Refused as refused:
-            if refused.args[0] not in {"invalid_value", "invalid_request"}:
-                self.late_results.setdefault((tell.number, repr(tell)), refused.args[0])
+            if refused.args[0] not in {"invalid_value", "invalid_request", "trial_not_found"}:
+                self.kept_aside.setdefault((tell.number, repr(tell)), refused.args[0])
             raise
 
     def heartbeat(self, beat: c.Heartbeat, said: Any) -> dict[str, Any]:
-        self._renew(self._live(beat))
-        return {"lease_seconds": self.lease_seconds, "cancel": False}
+        lease = self._live(beat)
+        self._renew(lease)
+        return {"lease_seconds": self.lease_seconds, "cancel": lease.cancelled}
 
     def release(self, release: c.Release, said: Any) -> dict[str, Any]:
         lease, trial = self._lease(release), self._trial(release.number)
@@ -180,9 +198,9 @@ class Model:
             if release.checkpoint is not None:
                 lease.step = max(lease.curve, default=None) if release.step is None else release.step
                 trial.resume = lease
-            trial.state = "waiting"
-            self._event(trial, "released", lease.epoch, lease.step)
-        return {"state": "waiting", "seq": self.seq}
+            trial.state = "failed" if lease.cancelled else "waiting"
+            self._event(trial, "released", lease.epoch, lease.step, trial.state)
+        return {"state": "failed" if lease.cancelled else "waiting", "seq": self.seq}
 
     def add(self, add: c.Add, said: Any) -> dict[str, Any]:
         def change() -> dict[str, Any]:
@@ -195,7 +213,7 @@ class Model:
 
     def set_attrs(self, attrs: c.SetAttrs, said: Any) -> dict[str, Any]:
         def change() -> dict[str, Any]:
-            trial = self._trial(attrs.number)
+            trial = self._visible(attrs.number)
             trial.attrs |= attrs.user_attrs
             self._event(trial, "attrs")
             return {}
@@ -217,6 +235,39 @@ class Model:
             self._event(None, "archived")
         return {}
 
+    def control(self, control: c.ControlStudy, said: Any) -> dict[str, Any]:
+        def change() -> dict[str, Any]:
+            state, event = CONTROLS[control.control]
+            running = [lease for trial in self.trials if (lease := trial.live()) and not lease.cancelled]
+            to_cancel = running if event == "cancelled" else []
+            if self.state != state or to_cancel:
+                self.state = state
+                self._event(None, event)
+            for lease in to_cancel:
+                lease.cancelled = True
+                self._event(self.trials[lease.number], "cancelled", lease.epoch, "running")
+            return {}
+
+        return self._once(control, change)
+
+    def change_trial(self, act: c.ChangeTrial, said: Any) -> dict[str, Any]:
+        def change() -> dict[str, Any]:
+            trial = self._visible(act.number)
+            {"cancel": self._cancel, "fail": self._fail, "retry": self._retry}[act.action](trial)
+            return {}
+
+        return self._once(act, change)
+
+    def delete(self, delete: c.Delete, said: Any) -> dict[str, Any]:
+        trial = self._trial(delete.number)
+        if not trial.deleted:
+            self._writable()
+            self._take_away(trial)
+            trial.deleted = True
+            trial.state = "failed" if trial.state in {"waiting", "running"} else trial.state
+            self._event(trial, "deleted")
+        return {}
+
     def expire(self, expire: c.Expire, said: Any) -> dict[str, Any]:
         trial = self._trial(expire.number)
         lease = trial.live()
@@ -224,6 +275,7 @@ class Model:
             lease.ended = "expired"
             trial.attempt += 1
             trial.state = "waiting" if trial.attempt < self.max_attempts else "lost"
+            trial.state = "failed" if lease.cancelled else trial.state
             self._event(trial, "expired", lease.epoch, trial.state, trial.attempt)
         return {}
 
@@ -294,26 +346,33 @@ class Model:
             self._event(None)
 
     def _tell(self, tell: c.Tell) -> dict[str, Any]:
-        trial = self._trial(tell.number)
-        lease = (
-            self._lease(tell)
-            if tell.lease
-            else trial.leases[trial.told[0] - 1 if trial.told else -1]
-            if trial.leases
-            else None
-        )
+        trial = self._trial(tell.number) if tell.lease else self._visible(tell.number)
+        lease = self._lease(tell) if tell.lease else trial.shown_lease()
         epoch, content = lease.epoch if lease else 0, repr(replace(tell, lease=None))
+        if tell.lease and lease.told is not None:
+            return self._told_again(trial, lease, content)
+        if trial.deleted:
+            raise Refused("lease_lost")
         if trial.state not in FINAL:
             self._writable()
             state, values = self._result(tell, lease)
             self._must_count(tell, trial, lease, state, values)
-            self._finish(trial, lease, tell, state, values)
-            trial.told = (epoch, content)
-        elif trial.told != (epoch, content):
+            self._finish(trial, lease, tell, content, (state, values))
+        elif tell.lease or trial.told != (epoch, content):
             raise Refused("already_finished")
         return {"state": trial.state, "values": trial.values, "seq": self.seq}
 
+    def _told_again(self, trial: Trial, lease: Lease, content: str) -> dict[str, Any]:
+        """The first answer to what a lease has told, whatever became of the trial since."""
+        if lease.told != content:
+            raise Refused("already_finished" if trial.state in FINAL and not trial.deleted else "lease_lost")
+        if trial.told is not None and trial.told[0] == lease.epoch:
+            return {"state": trial.state, "values": trial.values, "seq": self.seq}
+        return {"state": "waiting" if lease.ended == "returned" else "failed", "values": None, "seq": self.seq}
+
     def _result(self, tell: c.Tell, lease: Lease | None) -> tuple[str, Any]:
+        if tell.retry and (tell.state is not TrialState.FAILED or tell.lease is None):
+            raise Refused("invalid_request")
         if tell.state is TrialState.COMPLETE:
             if tell.values is None:
                 raise Refused("invalid_value")
@@ -326,20 +385,54 @@ class Model:
         if tell.lease is None:
             if trial.state == "waiting":
                 raise Refused("not_running")
-        elif lease.ended and not (
-            (state == "complete" and all(map(math.isfinite, values))) or (state == "pruned" and lease.prune)
-        ):
-            raise Refused("lease_lost")
+        elif lease.ended:
+            worth = (state == "complete" and all(map(math.isfinite, values))) or (state == "pruned" and lease.prune)
+            if self.late_results == "refuse" or not worth:
+                raise Refused("lease_lost")
 
-    def _finish(self, trial: Trial, lease: Lease | None, tell: c.Tell, state: str, values: Any) -> None:
+    def _finish(self, trial: Trial, lease: Lease | None, tell: c.Tell, content: str, result: tuple[str, Any]) -> None:
+        retry = tell.retry and not lease.cancelled
+        goes_on = retry and trial.attempt + 1 < self.max_attempts
         live = trial.live()
         if live is not None:
-            live.ended = "told" if live is lease else "superseded"
+            live.ended = "superseded" if live is not lease else "returned" if goes_on else "told"
         if lease is not None:
-            lease.used = tell.used or lease.used
-        trial.state, trial.values = state, values
+            lease.used, lease.told = tell.used or lease.used, content
+        trial.attempt += retry
+        trial.state, trial.values = ("waiting", None) if goes_on else result
+        trial.told = None if goes_on else (lease.epoch if lease else 0, content)
         trial.attrs |= tell.user_attrs
-        self._event(trial, "told", state, lease.epoch if lease else 0)
+        event = ("returned", lease.epoch, trial.state, trial.attempt) if retry else ("told", trial.state, trial.told[0])
+        self._event(trial, *event)
+
+    def _cancel(self, trial: Trial) -> None:
+        lease = trial.live()
+        if lease is not None and not lease.cancelled:
+            lease.cancelled = True
+            self._event(trial, "cancelled", lease.epoch, "running")
+        elif trial.state == "waiting":
+            trial.state = "failed"
+            self._event(trial, "cancelled", None, "failed")
+        elif lease is None:
+            raise Refused("already_finished")
+
+    def _fail(self, trial: Trial) -> None:
+        if trial.state not in {"waiting", "running"}:
+            raise Refused("already_finished")
+        self._take_away(trial)
+        trial.state = "failed"
+        self._event(trial, "failed")
+
+    def _retry(self, trial: Trial) -> None:
+        if trial.state in {"complete", "pruned"}:
+            raise Refused("already_finished")
+        if trial.state in {"failed", "lost"}:
+            trial.state, trial.attempt, trial.values, trial.told = "waiting", 0, None, None
+            self._event(trial, "retried")
+
+    def _take_away(self, trial: Trial) -> None:
+        if lease := trial.live():
+            lease.ended = "superseded"
 
     def _once(self, command: c.Keyed, change: Any) -> dict[str, Any]:
         """The first answer under the command's key, else that of the change."""
@@ -355,6 +448,11 @@ class Model:
 
     def _trial(self, number: int) -> Trial:
         if not 0 <= number < len(self.trials):
+            raise Refused("trial_not_found")
+        return self.trials[number]
+
+    def _visible(self, number: int) -> Trial:
+        if self._trial(number).deleted:
             raise Refused("trial_not_found")
         return self.trials[number]
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tpeak_server.service import asking, batcher, leasing, reaper, reporting, telling
+from tpeak_server.service import asking, batcher, leasing, reaper, reporting, telling, verbs
+from tpeak_server.service.commands import Expire
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.storage import locked
+from tpeak_server.storage import writing
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -23,12 +24,12 @@ def no_epoch_check(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_request_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    salt, ask = itertools.count(), batcher.ask
+    salt, ask = itertools.count(), verbs.ask
 
     def anew(ledger: Any, command: Any, *rest: Any) -> Any:
         return ask(ledger, replace(command, request_id=f"{command.request_id} {next(salt)}"), *rest)
 
-    monkeypatch.setattr(batcher, "ask", anew)
+    monkeypatch.setattr(verbs, "ask", anew)
 
 
 def told_hash_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +37,7 @@ def told_hash_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def report_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = batcher.report
+    report = verbs.report
 
     def forgetful(ledger: Any, command: Any, pruning: Any) -> Any:
         lease = ledger.lease(command.number, command.lease or "")
@@ -45,10 +46,10 @@ def report_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
         return report(ledger, command, pruning)
 
     columns = "AS t (number, epoch, step, vals, cost, seq, prune, reason)"
-    assert columns in locked.NUMBERED_WRITE
+    assert columns in writing.NUMBERED_WRITE
     update = " ON CONFLICT (study_id, number, epoch, step) DO UPDATE SET values = excluded.values, seq = excluded.seq"
-    monkeypatch.setattr(locked, "NUMBERED_WRITE", locked.NUMBERED_WRITE.replace(columns, columns + update))
-    monkeypatch.setattr(batcher, "report", forgetful)
+    monkeypatch.setattr(writing, "NUMBERED_WRITE", writing.NUMBERED_WRITE.replace(columns, columns + update))
+    monkeypatch.setattr(verbs, "report", forgetful)
 
 
 def prune_decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,7 @@ def reaper_without_recheck(monkeypatch: pytest.MonkeyPatch) -> None:
         ledger.changes.renewed.discard(key)
         expire(ledger, command)
 
-    monkeypatch.setattr(batcher, "expire", rash)
+    monkeypatch.setitem(verbs.PLAIN, Expire, rash)  # type: ignore[arg-type]
 
 
 def no_amnesty(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,16 @@ from tpeak_server.service.history import History
 
 CLOCK = "SELECT next_number, handed, seq FROM study_clocks WHERE study_id = %s"
 STUDY = """
-SELECT state, lease_seconds, max_attempts, max_trials, timeout_s, note, extract(epoch FROM first_ask_at)::bigint
+SELECT state, late_results, lease_seconds, max_attempts, max_trials, timeout_s, note,
+    extract(epoch FROM first_ask_at)::bigint
 FROM studies WHERE id = %s
 """
-TRIALS = "SELECT number, state, epoch, attempt, values, told_epoch FROM trials WHERE study_id = %s ORDER BY number"
+TRIALS = (
+    "SELECT number, state, epoch, attempt, values, told_epoch, deleted FROM trials WHERE study_id = %s ORDER BY number"
+)
 LEASES = """
 SELECT number, epoch, token, request_id, ordinal, worker, live, ended, extract(epoch FROM expires_at)::bigint, used,
-    checkpoint, checkpoint_step
+    checkpoint, checkpoint_step, cancelled
 FROM leases WHERE study_id = %s ORDER BY number, epoch
 """
 REPORTS = "SELECT number, epoch, step, values, prune FROM reports WHERE study_id = %s ORDER BY number, epoch, step"
@@ -37,7 +40,9 @@ UNION ALL SELECT seq FROM suggestions WHERE study_id = %(study)s ORDER BY seq
 NAMED = {
     "issued": ("epoch", "worker"),
     "told": ("state", "epoch"),
-    "released": ("epoch", "step"),
+    "released": ("epoch", "step", "state"),
+    "returned": ("epoch", "state", "attempt"),
+    "cancelled": ("epoch", "state"),
     "expired": ("epoch", "state", "attempt"),
     "added": ("state",),
 }
@@ -63,7 +68,7 @@ def compare_tables(world: World, study_id: int, model: Model) -> None:
         if statement is REPORTS:
             expected = sorted(expected, key=lambda row: row[:3])
         _same(statement, expected, found)
-    _same(LATE, sorted(plain((n, code)) for (n, _), code in model.late_results.items()), _late(world, study_id))
+    _same(LATE, sorted(plain((n, code)) for (n, _), code in model.kept_aside.items()), _late(world, study_id))
     _same(EVENTS, _life(model), _events(world, study_id))
     seqs = [row[0] for row in world.sql.execute(SEQS, {"study": study_id}).fetchall()]
     _same("every seq once", list(range(1, model.seq + 1)), seqs)
@@ -99,7 +104,7 @@ def shown(history: History) -> dict[str, str]:
     }
     for number, record in sorted(history.unfinished.items()):
         timeless = replace(record.trial, created_at=None, started_at=None, finished_at=None, user_attrs={})
-        leases = [lease and replace(lease, remaining_s=0.0) for lease in (record.lease, record.resume)]
+        leases = [lease and replace(lease, remaining_s=0.0, age_s=0.0) for lease in (record.lease, record.resume)]
         curves = [sorted(curve.items()) for curve in (record.curve, record.inherited)]
         known = [sorted(record.trial.user_attrs.items()), sorted(record.suggested.items()), record.prune_reason]
         all_shown[f"trial {number}"] = [timeless, leases, curves, known]
@@ -109,18 +114,26 @@ def shown(history: History) -> dict[str, str]:
 
 def _study(model: Model) -> tuple[Any, ...]:
     budget = (model.max_trials, model.timeout_s)
-    return (model.state, model.lease_seconds, model.max_attempts, *budget, model.note, model.first_ask)
+    return (
+        model.state,
+        model.late_results,
+        model.lease_seconds,
+        model.max_attempts,
+        *budget,
+        model.note,
+        model.first_ask,
+    )
 
 
 def _trial(trial: Trial) -> tuple[Any, ...]:
     told = None if trial.told is None else trial.told[0]
-    return (trial.number, trial.state, len(trial.leases), trial.attempt, trial.values, told)
+    return (trial.number, trial.state, len(trial.leases), trial.attempt, trial.values, told, trial.deleted)
 
 
 def _lease(lease: Lease) -> tuple[Any, ...]:
     end = (lease.ended is None, lease.ended, lease.expires)
     which = (lease.number, lease.epoch, lease.token, lease.key, lease.ordinal, lease.worker)
-    return (*which, *end, lease.used, lease.checkpoint, lease.step)
+    return (*which, *end, lease.used, lease.checkpoint, lease.step, lease.cancelled)
 
 
 def _as_heard(row: tuple[Any, ...], lease: Lease) -> tuple[Any, ...]:
@@ -147,7 +160,8 @@ def _life(model: Model) -> dict[Any, Any]:
 def _events(world: World, study_id: int) -> dict[Any, Any]:
     lives: dict[Any, Any] = defaultdict(list)
     for number, kind, payload in world.rows(EVENTS, study_id):
-        lives[number].append((kind, *((payload or {}).get(name) for name in NAMED.get(kind, ()))))
+        says = NAMED.get(kind, ()) if number is not None else ()
+        lives[number].append((kind, *((payload or {}).get(name) for name in says)))
     return lives
 
 

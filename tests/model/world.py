@@ -170,8 +170,11 @@ class World:
         self.run(self.replicas[replica].reaper.tick())
 
     def read(self, study_id: int, number: int, replica: int) -> Any:
-        """The trial's record as a reader gets it, and the distributions that it refers to."""
-        page = self.run(self.replicas[replica].reading.trial(study_id, number))
+        """The trial's record as a reader gets it, with the distributions that it refers to; None for a deleted one."""
+        try:
+            page = self.run(self.replicas[replica].reading.trial(study_id, number))
+        except NotFound:
+            return None
         return page.records[0], page.interned
 
     def best(self, study_id: int, replica: int) -> int | None:
