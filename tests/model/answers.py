@@ -52,11 +52,11 @@ def said(answer: Any) -> Any:
 def check(model: Model, command: Command, heard: Any, *, repeated: bool = False) -> None:
     """Carries the command out in the model too. Raises Differs.
 
-    `repeated`: the server may have tried again after a lost commit, so that its answer is of a later seq.
+    `repeated`: the server may have tried again after a lost commit, so that its answer is of a later time.
     """
     expected = carry_out(model, command, heard if isinstance(heard, dict) else None)
-    if repeated and isinstance(expected, dict) and isinstance(heard, dict) and "seq" in expected:
-        expected = {**expected, "seq": max(expected["seq"], heard["seq"])}
+    if repeated and isinstance(expected, dict) and isinstance(heard, dict):
+        expected = {name: value for name, value in expected.items() if name not in {"seq", "lease_seconds"}}
     if isinstance(expected, dict) and isinstance(heard, dict):
         heard = {name: value for name, value in heard.items() if name in expected}
     if plain(expected) != plain(heard):

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.model.answers import Differs, carry_out, check, in_some_order, plain, said
 from tests.model.model import Model
@@ -51,16 +51,19 @@ steps = st.integers(0, 3)
 faults = st.sampled_from([""] * 24 + ["before", "after", "after", "after after", "before after", "down", "unknown"])
 """What happens to the transactions: each in turn is cut before or after its COMMIT; `down` and `unknown` cut all."""
 
-kinds = st.sampled_from(
-    ["ask", "ask", "report", "report", "tell", "heartbeat", "release", "suggest", "add", "attrs", "replay"]
-)
+KINDS = "ask ask ask report report report tell tell heartbeat release suggest add attrs act manage replay"
+kinds = st.sampled_from(KINDS.split())
 
 
 class StudyMachine(RuleBasedStateMachine):
-    """One study, five clients, two servers."""
+    """One study, five clients, two servers.
+
+    No rule has a precondition: which of two servers is first is chance, and a program must be the same each time.
+    """
 
     world: ClassVar[World]
     counts: ClassVar[Counter[str]] = Counter()
+    failure: ClassVar[str] = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,27 +104,22 @@ class StudyMachine(RuleBasedStateMachine):
             self._send(self._command("report", 0, 0, value, step), 1 - replica, "")
             self._send(self._command("tell", 0, 0, value, state), replica, "")
 
-    @precondition(lambda self: self.held)
     @rule(pick=picks, step=steps, value=values, replica=replicas, fault=faults)
     def report(self, pick: int, step: int, value: float, replica: int, fault: str) -> None:
         self._send(self._command("report", 0, pick, value, step), replica, fault)
 
-    @precondition(lambda self: self.held)
     @rule(pick=picks, state=st.integers(0, 4), value=values, replica=replicas, fault=faults)
     def tell(self, pick: int, state: int, value: float, replica: int, fault: str) -> None:
         self._send(self._command("tell", 0, pick, value, state), replica, fault)
 
-    @precondition(lambda self: self.held)
     @rule(pick=picks, replica=replicas, fault=faults)
     def heartbeat(self, pick: int, replica: int, fault: str) -> None:
         self._send(self._command("heartbeat", 0, pick, 0.0, 0), replica, fault)
 
-    @precondition(lambda self: self.held)
     @rule(pick=picks, checkpoint=st.integers(0, 2), replica=replicas, fault=faults)
     def release(self, pick: int, checkpoint: int, replica: int, fault: str) -> None:
         self._send(self._command("release", 0, pick, 0.0, checkpoint), replica, fault)
 
-    @precondition(lambda self: self.held)
     @rule(pick=picks, name=st.integers(0, 3), replica=replicas, fault=faults)
     def suggest(self, pick: int, name: int, replica: int, fault: str) -> None:
         self._send(self._command("suggest", 0, pick, 0.0, name), replica, fault)
@@ -134,37 +132,32 @@ class StudyMachine(RuleBasedStateMachine):
     def attrs(self, pick: int, key: int, value: int, replica: int, fault: str) -> None:
         self._send(self._command("attrs", 0, pick, value, key), replica, fault)
 
-    @rule(what=st.sampled_from(MANAGED), replica=replicas, fault=faults)
-    def manage(self, what: Any, replica: int, fault: str) -> None:
+    @rule(what=st.integers(0, len(MANAGED) - 1), replica=replicas, fault=faults)
+    def manage(self, what: int, replica: int, fault: str) -> None:
         """Somebody changes the study's settings, pauses it, or goes on."""
-        if isinstance(what, c.Control):
-            self._send(c.ControlStudy(request_id=self._key(), control=what), replica, fault)
-        else:
-            self._send(c.ChangeStudy(request_id=self._key(), settings=what), replica, fault)
+        self._send(self._command("manage", 0, what, 0.0, 0), replica, fault)
 
-    @precondition(lambda self: self.held)
     @rule(pick=picks, action=st.integers(0, 3), replica=replicas, fault=faults)
     def act(self, pick: int, action: int, replica: int, fault: str) -> None:
         """Somebody cancels, fails, retries or deletes a trial."""
         self._send(self._command("act", 0, pick, 0.0, action), replica, fault)
 
-    @precondition(lambda self: len(self.sent) > 40)
-    @rule(replica=replicas)
-    def archive(self, replica: int) -> None:
-        self._send(c.Archive(), replica, "")
+    @rule(rarely=st.integers(0, 19), replica=replicas)
+    def archive(self, rarely: int, replica: int) -> None:
+        if rarely == 7:
+            self._send(c.Archive(), replica, "")
 
-    @precondition(lambda self: self.sent)
     @rule(back=st.integers(0, 20), replica=replicas, fault=faults)
     def replay(self, back: int, replica: int, fault: str) -> None:
         """Any earlier request once more."""
         self.counts["replays"] += 1
-        self._send(self.sent[-1 - back % len(self.sent)], replica, fault)
+        self._send(self._command("replay", 0, back, 0.0, 0), replica, fault)
 
-    @precondition(lambda self: self.sent)
     @rule(back=st.integers(0, 20), value=st.integers(0, 3), replica=replicas)
     def reuse(self, back: int, value: int, replica: int) -> None:
         """The key of an earlier request with another payload."""
-        self._send(_another(self.sent[-1 - back % len(self.sent)], value), replica, "")
+        earlier = self._command("replay", 0, back, 0.0, 0)
+        self._send(earlier and _another(earlier, value), replica, "")
 
     @rule(
         specs=st.lists(st.tuples(kinds, clients, picks, values, st.integers(0, 4), replicas), min_size=2, max_size=4),
@@ -211,9 +204,10 @@ class StudyMachine(RuleBasedStateMachine):
     def evict(self, replica: int) -> None:
         self.world.evict(self.study, replica)
 
-    @precondition(lambda self: self.model.trials)
     @rule(pick=picks, replica=replicas)
     def read(self, pick: int, replica: int) -> None:
+        if not self.model.trials:
+            return
         self._read(len(self.model.trials) - 1 - pick % len(self.model.trials), replica)
         finite = [(t.values[0], t.number) for t in self.model.trials if _finite(t) and not t.deleted]
         best = min(finite)[1] if finite else None
@@ -229,6 +223,9 @@ class StudyMachine(RuleBasedStateMachine):
                 compare_caches(self.world, self.study)
                 self._count_program()
         finally:
+            if isinstance(failure := sys.exc_info()[1], Exception):
+                # What chance had a part in may not happen again, and then hypothesis only says that it was flaky.
+                StudyMachine.failure = f"{type(failure).__name__}: {failure}"
             self._no_faults()
             self.world.forget(self.study)
 
@@ -337,6 +334,11 @@ class StudyMachine(RuleBasedStateMachine):
             return c.Ask(request_id=self._key(), worker=f"client {client}", count=1 + pick % 3, distributions={"x": X})
         if kind == "add":
             return c.Add(request_id=self._key(), trials=_trials(more % 4, value))
+        if kind == "manage":
+            what = MANAGED[(pick + 7 * client) % len(MANAGED)]
+            if isinstance(what, c.Control):
+                return c.ControlStudy(request_id=self._key(), control=what)
+            return c.ChangeStudy(request_id=self._key(), settings=what)
         if kind == "replay":
             return self.sent[-1 - pick % len(self.sent)] if self.sent else None
         if not self.held:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.model.answers import Differs
 from tests.model.machine import StudyMachine
 from tests.model.world import World
 
@@ -19,7 +21,7 @@ CHUNK = 25
 
 def run(world: World, seed_: int, programs: int, *, shrink: bool = True) -> Counter[str]:
     """What happened in that many programs. Raises what the first that fails raises, with the program in its notes."""
-    StudyMachine.world, StudyMachine.counts = world, Counter()
+    StudyMachine.world, StudyMachine.counts, StudyMachine.failure = world, Counter(), ""
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     how = settings(
         max_examples=programs,
@@ -33,5 +35,8 @@ def run(world: World, seed_: int, programs: int, *, shrink: bool = True) -> Coun
         suppress_health_check=list(HealthCheck),
     )
     seed(seed_)(StudyMachine)
-    run_state_machine_as_test(StudyMachine, settings=how)
+    try:
+        run_state_machine_as_test(StudyMachine, settings=how)
+    except Flaky as flaky:
+        raise Differs(f"it does not happen each time: {StudyMachine.failure}") from flaky
     return StudyMachine.counts
