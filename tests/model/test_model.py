@@ -15,8 +15,8 @@ from tests.model.world import World
 
 SEED = 1
 PROGRAMS = 60
-ENOUGH = 120
-"""Programs within which every planted bug is found; most are within ten."""
+DIFFERENCE = "must be|was answered|no order explains|logged as an error|the best trial is|deleted is"
+"""What is said where the servers and the model disagree, and not where the test itself breaks."""
 
 
 @pytest.fixture
@@ -37,5 +37,5 @@ def test_the_servers_and_the_model_agree(world: World) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_the_model_finds_a_planted_bug(world: World, mutant: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant(monkeypatch)
-    with pytest.raises(Exception, match=r"must be|no order explains|logged as an error"):
-        run(world, SEED, ENOUGH, shrink=False)
+    with pytest.raises(Exception, match=DIFFERENCE):
+        run(world, SEED, PROGRAMS, shrink=False)
