@@ -238,7 +238,7 @@ def test_a_paused_study_has_its_workers_wait_and_a_stopped_one_sends_them_home(m
     paused, stopped = make_study(), make_study()
     for study, state in ((paused, "paused"), (stopped, "stopped")):
         sql("UPDATE studies SET state = %s WHERE name = %s", state, study.get()["name"])
-    assert answer(paused.asked()) == {"trials": [], "retry_after_s": 1.0}
+    assert answer(paused.asked()) == {"trials": [], "retry_after_s": 1.0, "reason": "paused"}
     assert answer(stopped.asked()) == {"trials": [], "done": True}
 
 

@@ -19,6 +19,7 @@ TABLES = [
     "alembic_version",
     "distributions",
     "events",
+    "hosts",
     "late_results",
     "leases",
     "meta",
