@@ -75,7 +75,7 @@ def reaper_without_recheck(monkeypatch: pytest.MonkeyPatch) -> None:
     def rash(ledger: Any, command: Any) -> None:
         key = (command.number, command.epoch)
         ledger._leases[key] = replace(ledger._leases[key], remaining_s=-1.0)
-        ledger.changes.renewed.discard(key)
+        ledger.changes.renewed.pop(key, None)
         expire(ledger, command)
 
     monkeypatch.setitem(verbs.PLAIN, Expire, rash)  # type: ignore[arg-type]
