@@ -113,6 +113,16 @@ class StudyMachine(RuleBasedStateMachine):
         self._send(self._command("tell", 0, pick, value, state), replica, fault)
 
     @rule(pick=picks, replica=replicas, fault=faults)
+    def late(self, pick: int, replica: int, fault: str) -> None:
+        """The result of a worker that was given up, while its trial has none."""
+        unfinished = [trial for trial in self.model.trials if trial.state in {"waiting", "running", "lost"}]
+        given_up = [x for trial in unfinished for x in trial.leases if x.ended and x.token and not x.told]
+        if given_up:
+            lease = given_up[-1 - pick % len(given_up)]
+            told = c.Tell(number=lease.number, lease=lease.token, state=TrialState.COMPLETE, values=(0.5,))
+            self._send(told, replica, fault)
+
+    @rule(pick=picks, replica=replicas, fault=faults)
     def heartbeat(self, pick: int, replica: int, fault: str) -> None:
         self._send(self._command("heartbeat", 0, pick, 0.0, 0), replica, fault)
 
