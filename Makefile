@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench lock clean
+.PHONY: help demo test lint format check model bench lock clean
 
 help: ## show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ format: $(VENV)/.dev ## mend what a machine can mend
 	$(BIN)/ruff check --fix .
 
 check: lint test ## all that must hold before a change lands
+
+model: $(VENV)/.dev ## 1,000 programs of requests and faults, against a model of a study
+	$(BIN)/python -m tests.model
 
 bench: $(VENV)/.dev ## the throughput of ask, report and tell
 	$(BIN)/python benchmarks/throughput.py

@@ -134,8 +134,9 @@ class Imported:
 class Changes:
     """All that one transaction writes to one study.
 
-    `renewed` are the (number, epoch), all of them in `leases`, whose lease gets a fresh period; `name` is the study's
-    new name, "" to free it, None to leave it; `doubtful` says that an answer holds only if the rows were looked at.
+    `renewed` maps (number, epoch), all of them in `leases`, to the seconds that the lease lives from now; `name` is the
+    study's new name, "" to free it, None to leave it; `doubtful` says that an answer holds only if the rows were looked
+    at.
     """
 
     clock: Clock | None = None
@@ -146,7 +147,7 @@ class Changes:
     updated: dict[int, Trial] = field(default_factory=dict)
     issued: dict[tuple[int, int], Lease] = field(default_factory=dict)
     leases: dict[tuple[int, int], Lease] = field(default_factory=dict)
-    renewed: set[tuple[int, int]] = field(default_factory=set)
+    renewed: dict[tuple[int, int], float] = field(default_factory=dict)
     suggested: list[Suggested] = field(default_factory=list)
     reports: dict[tuple[int, int, int], Report] = field(default_factory=dict)
     attrs: dict[tuple[int, str], Any] = field(default_factory=dict)

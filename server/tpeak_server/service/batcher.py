@@ -178,7 +178,7 @@ class Batcher:
             answers = self._carry_out(ledger, items, taken)
             if not ledger.changes.hot:
                 raise OutOfDate
-            await save(connection, self.study_id, history.clock.seq, ledger.study.lease_seconds, ledger.changes)
+            await save(connection, self.study_id, history.clock.seq, ledger.changes)
             return ledger, answers
 
         async def locked(connection: Driver) -> tuple[Ledger, list[Any]]:
@@ -192,7 +192,7 @@ class Batcher:
                 rows.whole = {record.trial.number: record for record in whole.records}
             ledger = Ledger(rows, history)
             answers = self._carry_out(ledger, items, taken)
-            await save(connection, self.study_id, rows.clock.seq, ledger.study.lease_seconds, ledger.changes)
+            await save(connection, self.study_id, rows.clock.seq, ledger.changes)
             return ledger, answers
 
         ledger, answers = await self._first_that_fits(items, history, unlocked, locked)

@@ -219,7 +219,7 @@ class Ledger:
         key = (lease.number, lease.epoch)
         if key not in self.changes.issued:
             self.changes.leases.setdefault(key, lease)
-            self.changes.renewed.add(key)
+            self.changes.renewed[key] = max(self.changes.renewed.get(key, 0.0), self.study.lease_seconds)
 
     def suggest(self, suggested: Suggested) -> None:
         """Stores a parameter that came after the ask."""

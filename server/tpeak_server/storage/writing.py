@@ -25,7 +25,8 @@ INTERN = "INSERT INTO distributions (study_id, id, name, spec, seen_seq) VALUES 
 # The clock comes first: its row is the lock, and where its seq is not the expected one nothing else has rows to write.
 # "= ANY" beside the join keeps to the index: without statistics, as in a young table, the join alone reads every row.
 # No row is named by two of its parts (what a batch both makes and changes comes as made), so their order is no matter.
-# greatest(): a renewal never moves an expiry back, also when lease_seconds was made shorter.
+# greatest(): a renewal never moves an expiry back, also when lease_seconds was made shorter; without a renewal the
+# period is NULL, which it ignores. Each lease has its own: a batch may change lease_seconds between two of them.
 WRITE = """
 WITH clock AS (
     UPDATE study_clocks SET next_number = %(next_number)s, handed = %(handed)s, seq = %(seq)s
@@ -59,20 +60,21 @@ WITH clock AS (
     INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, host,
         used, live, ended, checkpoint, checkpoint_step, cancelled, told_hash, expires_at)
     SELECT study_id, number, epoch, token, worker, request_id, ordinal, hash, resume, host, used::text[], live, ended,
-        checkpoint, step, cancelled, told, tpeak_now() + make_interval(secs => %(period)s)
+        checkpoint, step, cancelled, told, tpeak_now() + make_interval(secs => period)
     FROM clock, unnest(%(i0)s::integer[], %(i1)s::integer[], %(i2)s::text[], %(i3)s::text[], %(i4)s::text[],
         %(i5)s::smallint[], %(i6)s::bytea[], %(i7)s::integer[], %(i8)s::text[], %(i9)s::text[], %(i10)s::boolean[],
-        %(i11)s::text[], %(i12)s::text[], %(i13)s::bigint[], %(i14)s::boolean[], %(i15)s::bytea[])
+        %(i11)s::text[], %(i12)s::text[], %(i13)s::bigint[], %(i14)s::boolean[], %(i15)s::bytea[],
+        %(i16)s::float8[])
         AS t (number, epoch, token, worker, request_id, ordinal, hash, resume, host, used, live, ended, checkpoint,
-        step, cancelled, told)
+        step, cancelled, told, period)
 ), old_leases AS (
     UPDATE leases SET used = t.used::text[], live = t.live, ended = t.ended, checkpoint = t.checkpoint,
-        checkpoint_step = t.step, cancelled = t.cancelled, told_hash = t.told, expires_at = CASE WHEN t.renew
-            THEN greatest(expires_at, tpeak_now() + make_interval(secs => %(period)s)) ELSE expires_at END
+        checkpoint_step = t.step, cancelled = t.cancelled, told_hash = t.told,
+        expires_at = greatest(expires_at, tpeak_now() + make_interval(secs => t.period))
     FROM clock, unnest(%(l0)s::integer[], %(l1)s::integer[], %(l2)s::text[], %(l3)s::boolean[], %(l4)s::text[],
         %(l5)s::text[], %(l6)s::bigint[], %(l7)s::boolean[], %(l8)s::bytea[],
-        %(l9)s::boolean[])
-        AS t (number, epoch, used, live, ended, checkpoint, step, cancelled, told, renew)
+        %(l9)s::float8[])
+        AS t (number, epoch, used, live, ended, checkpoint, step, cancelled, told, period)
     WHERE leases.study_id = %(study)s AND leases.number = ANY(%(l0)s::integer[]) AND leases.number = t.number
         AND leases.epoch = t.epoch
 ), new_reports AS (
@@ -98,7 +100,7 @@ NUMBERED_WRITE = re.sub(r"%\((\w+)\)s", lambda match: f"${PLACES.index(match[1])
 ASKED_BEFORE = "leases_study_id_request_id_ordinal_key"
 """The constraint that a repeated ask runs into where nobody looked for the first one."""
 
-WIDTHS = {"n": 18, "t": 12, "i": 16, "l": 10, "r": 8, "e": 4}
+WIDTHS = {"n": 18, "t": 12, "i": 17, "l": 10, "r": 8, "e": 4}
 """How many columns each part of WRITE takes, by the letter of its parameters."""
 
 SUGGEST = """
@@ -134,7 +136,7 @@ class OutOfDate(Exception):
     """The study is not as the writer knew it; nothing was written."""
 
 
-async def save(connection: Driver, study: int, expected_seq: int, lease_seconds: float, changes: Changes) -> None:
+async def save(connection: Driver, study: int, expected_seq: int, changes: Changes) -> None:
     """Writes the changes and commits, in one round trip, if the study is at the expected seq.
 
     Who holds the lock knows the seq; who does not must have nothing but hot rows to write. Raises OutOfDate, and
@@ -145,7 +147,7 @@ async def save(connection: Driver, study: int, expected_seq: int, lease_seconds:
             await _save_rare(connection, study, changes)
             await _save_study(connection, study, changes)
             written = AsyncRawCursor(connection)
-            await written.execute(NUMBERED_WRITE, _written(study, expected_seq, lease_seconds, changes))
+            await written.execute(NUMBERED_WRITE, _written(study, expected_seq, changes))
             # A statement that fails aborts the rest of the pipeline, this one too.
             await connection.execute("COMMIT")
             row = await written.fetchone()
@@ -159,14 +161,14 @@ async def save(connection: Driver, study: int, expected_seq: int, lease_seconds:
         raise OutOfDate
 
 
-def _written(study: int, expected_seq: int, lease_seconds: float, changes: Changes) -> list[Any]:
+def _written(study: int, expected_seq: int, changes: Changes) -> list[Any]:
     """The parameters of NUMBERED_WRITE."""
     assert changes.clock is not None, "a ledger that was not closed"
     rows: dict[str, Iterable[Sequence[Any]]] = {
         "n": map(_new_trial, changes.created.values()),
         "t": map(_changed_trial, changes.updated.values()),
         "i": map(_new_lease, changes.issued.values()),
-        "l": (_changed_lease(lease, key in changes.renewed) for key, lease in changes.leases.items()),
+        "l": (_changed_lease(lease, changes.renewed.get(key)) for key, lease in changes.leases.items()),
         "r": map(_new_report, changes.reports.values()),
         "e": ((e.seq, e.kind, e.number, e.payload and json.dumps(e.payload)) for e in changes.events),
     }
@@ -177,7 +179,7 @@ def _written(study: int, expected_seq: int, lease_seconds: float, changes: Chang
     }
     clock = changes.clock
     numbers = {"next_number": clock.next_number, "handed": clock.handed, "seq": clock.seq}
-    named = {"study": study, "expected": expected_seq, "period": lease_seconds, **numbers, **columns}
+    named = {"study": study, "expected": expected_seq, **numbers, **columns}
     return [named[name] for name in PLACES]
 
 
@@ -283,10 +285,11 @@ def _new_lease(lease: Lease) -> tuple[Any, ...]:
         lease.resume_epoch,
         lease.host,
         *_lease_state(lease),
+        lease.remaining_s,
     )
 
 
-def _changed_lease(lease: Lease, renewed: bool) -> tuple[Any, ...]:
+def _changed_lease(lease: Lease, renewed: float | None) -> tuple[Any, ...]:
     return (lease.number, lease.epoch, *_lease_state(lease), renewed)
 
 

@@ -46,7 +46,7 @@ REPORT = Report(number=1, epoch=1, step=0, values=(1.0,), cost=None, seq=1, prun
     [
         ({}, True),
         ({"clock": CLOCK, "created": {1: Trial(number=1)}, "updated": {2: Trial(number=2)}}, True),
-        ({"reports": {(1, 1, 0): REPORT}, "events": [Event(seq=1, kind="told")], "renewed": {(1, 1)}}, True),
+        ({"reports": {(1, 1, 0): REPORT}, "events": [Event(seq=1, kind="told")], "renewed": {(1, 1): 60.0}}, True),
         ({"attrs": {(1, "a"): None}}, False),
         ({"suggested": [Suggested(number=1, name="x", distribution_id=0, value=0.5, seq=1)]}, False),
         ({"late": [LateResult(number=1, hash=b"", code="lease_lost", body={})]}, False),

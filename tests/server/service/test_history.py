@@ -70,6 +70,13 @@ def test_a_lost_trial_that_comes_back_has_the_parameters_of_its_result_alone() -
     assert history.view({"x": X}).violation.tolist() == [0.0]
 
 
+def test_a_lost_trial_that_comes_back_without_reports_has_no_last_step_of_another_epoch() -> None:
+    history = History(delta(record(0, TrialState.LOST, values=None, curve={3: (0.75,)})))
+    history.apply(delta(record(0), seq=2))
+    view = history.view({"x": X})
+    assert (view.last_step.tolist(), math.isnan(view.last_loss[0])) == ([-1], True)
+
+
 def test_a_trial_is_counted_once_however_often_its_record_changes() -> None:
     history = History(delta(record(0, curve={0: (1.0,)})))
     history.apply(delta(record(0, curve={0: (1.0,)}, user_attrs={"a": 1}), seq=2))

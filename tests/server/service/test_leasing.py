@@ -12,6 +12,7 @@ Study = Any  # of conftest.py, which no module can import
 Service = Any
 Clock = Any
 MakeStudy = Callable[..., Study]
+Sql = Callable[..., list[tuple[Any, ...]]]
 
 
 @pytest.fixture
@@ -198,3 +199,23 @@ def test_a_trial_is_given_to_one_worker_however_many_ask_at_once(service: Servic
     study.of(study.trial(), "release", {})
     replies = service.race([("POST", f"{study.path}/ask", study.ask_body()) for _ in range(20)])
     assert sorted(reply.json()["trials"][0]["number"] for reply in replies) == list(range(20))
+
+
+def test_a_lease_lasts_as_its_worker_was_told_though_its_length_is_changed_at_the_same_moment(
+    service: Service, make_study: MakeStudy, sql: Sql
+) -> None:
+    study = make_study(lease_seconds=5.0)
+    trial = study.trial()
+    beat = ("POST", f"{study.path}/trials/0/heartbeat", {"lease": trial["lease"]})
+    longer = {"request_id": service.key(), "lease_seconds": 60.0}
+    service.send("PATCH", study.path, longer)
+    shorter = ("PATCH", study.path, {"request_id": service.key(), "lease_seconds": 5.0})
+    # Every other request goes to the other replica: so both are of one batch.
+    told, *_ = service.race([beat, ("GET", "/meta", None), shorter])
+    assert told.json()["lease_seconds"] == 60.0
+    ((left,),) = sql(
+        "SELECT extract(epoch FROM expires_at - tpeak_now())::float8 FROM leases JOIN studies ON id = study_id "
+        "WHERE name = %s",
+        study.get()["name"],
+    )
+    assert left > 30.0

@@ -42,8 +42,8 @@ def in_study(database_url: str, work: Callable[[Database, int], Awaitable[Any]])
     return asyncio.run(bounded())
 
 
-def saved(study: int, expected: int, changes: Changes, lease_seconds: float = 60.0) -> Callable[[Driver], Any]:
-    return lambda connection: save(connection, study, expected, lease_seconds, changes)
+def saved(study: int, expected: int, changes: Changes) -> Callable[[Driver], Any]:
+    return lambda connection: save(connection, study, expected, changes)
 
 
 def loaded(study: int, wanted: Wanted = ALL) -> Callable[[Driver], Awaitable[Locked]]:
@@ -59,7 +59,7 @@ def lease(number: int = 0, *, request_id: str = "ask", ordinal: int = 0, **more:
         request_id=request_id,
         ordinal=ordinal,
         request_hash=b"\x00\xff",
-        **more,
+        **{"remaining_s": 60.0, **more},
     )
 
 
@@ -197,10 +197,10 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_written(database_url: st
 def test_a_renewal_never_moves_an_expiry_back(database_url: str, sql: Sql) -> None:
     async def renew(database: Database, study: int) -> list[int]:
         await database.transaction(saved(study, CREATED, handed_out()))
-        renewal = Changes(clock=Clock(next_number=1, handed=1, seq=3), leases={(0, 1): lease()}, renewed={(0, 1)})
-        left = []
+        clock, left = Clock(next_number=1, handed=1, seq=3), []
         for seconds in (5.0, 120.0, 60.0):
-            await database.transaction(saved(study, 3, renewal, lease_seconds=seconds))
+            renewal = Changes(clock=clock, leases={(0, 1): lease()}, renewed={(0, 1): seconds})
+            await database.transaction(saved(study, 3, renewal))
             (found,) = sql(
                 "SELECT extract(epoch FROM expires_at - issued_at)::float8 FROM leases WHERE study_id = %s", study
             )

@@ -1,0 +1,41 @@
+"""Two servers and a model of one study say the same to every program of requests, faults and time.
+
+The short form; `make model` is the long one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.model.mutants import MUTANTS, Patch
+from tests.model.running import run
+from tests.model.world import World
+
+SEED = 1
+PROGRAMS = 60
+DIFFERENCE = "must be|was answered|no order explains|logged as an error|the best trial is|deleted is"
+"""What is said where the servers and the model disagree, and not where the test itself breaks."""
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    world = World(database_url)
+    yield world
+    world.close()
+
+
+def test_the_servers_and_the_model_agree(world: World) -> None:
+    counts = run(world, SEED, PROGRAMS)
+    assert counts["programs"] >= PROGRAMS
+    for what in ("together", "replays", "unavailable", "lease_lost", "expiries", "amnesties"):
+        assert counts[what] > 0, what
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_the_model_finds_a_planted_bug(world: World, mutant: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant(monkeypatch)
+    with pytest.raises(Exception, match=DIFFERENCE):
+        run(world, SEED, PROGRAMS, shrink=False)
