@@ -62,10 +62,11 @@ def prune_decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def budget_off_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    affordable = asking._affordable
     monkeypatch.setattr(
         asking,
-        "_budget_left",
-        lambda l: l.study.max_trials is None or l.handed <= l.study.max_trials,  # noqa: E741
+        "_affordable",
+        lambda ledger, wanted: min(wanted, affordable(ledger, wanted) + 1),
     )
 
 

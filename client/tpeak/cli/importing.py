@@ -34,10 +34,6 @@ EVERYWHERE = {"max_host_failures": 3, "late_results": "accept"}
 """Settings that an older server does not know, and what it does: sent only where they say something else."""
 
 
-class Unusable(InvalidValue):
-    """What is to be imported is no whole export; the message says what it is."""
-
-
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """How far the lines have come."""
@@ -73,25 +69,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_whole(file: BinaryIO) -> None:
-    """Raises Unusable unless the file ends as an export does, with as many lines as it should have."""
+    """Raises InvalidValue unless the file ends as an export does, with as many lines as it should have."""
     count, last = 0, b""
     for line in file:
         count, last = count + 1, line
     file.seek(0)
     end = _parsed(last, count) if last.endswith(b"\n") else {}
     if end.get("type") != "end":
-        raise Unusable(f"{file.name} is no whole export: it does not end with its `end` line; nothing was imported")
+        raise InvalidValue(f"{file.name} is no whole export: it does not end with its `end` line; nothing was imported")
     if end.get("lines") != count:
-        raise Unusable(f"{file.name} has {count} lines and should have {end.get('lines')}; nothing was imported")
+        raise InvalidValue(f"{file.name} has {count} lines and should have {end.get('lines')}; nothing was imported")
 
 
 def _import(source: BinaryIO, name: str | None) -> None:
     first = source.readline()
     study = _parsed(first, 1)
     if study.get("type") != "study":
-        raise Unusable("this is no export: its first line tells of no study; nothing was imported")
+        raise InvalidValue("this is no export: its first line tells of no study; nothing was imported")
     if study.get("format") != FORMAT:
-        raise Unusable(f"this export has format {study.get('format')}, not {FORMAT}: install a newer tpeak")
+        raise InvalidValue(f"this export has format {study.get('format')}, not {FORMAT}: install a newer tpeak")
     name = name or study["name"]
     client = connect().client
     digest = hashlib.sha256(first + name.encode())
@@ -114,7 +110,7 @@ def _import(source: BinaryIO, name: str | None) -> None:
         except Invalid as error:
             raise _placed(error, number) from None
     if progress.end is None:
-        raise Unusable(
+        raise InvalidValue(
             f"the input ended after line {progress.line} without its `end` line: study {name!r} has its first "
             f"{progress.trials} trials and is paused; import the whole export, or delete the study"
         )
@@ -126,7 +122,7 @@ def _placed(error: Invalid, first: int) -> Invalid:
     place = re.fullmatch(r"/lines/(\d+)(.*)", error.where or "", re.DOTALL)
     if place is None:
         return error
-    return Unusable(f"line {first + int(place[1])} cannot be imported: {error.message}", where=place[2] or None)
+    return InvalidValue(f"line {first + int(place[1])} cannot be imported: {error.message}", where=place[2] or None)
 
 
 def _batches(source: BinaryIO, progress: Progress) -> Iterator[tuple[int, list[bytes]]]:
@@ -154,7 +150,7 @@ def _parsed(line: bytes, number: int) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise Unusable(f"line {number} is no JSON object: this is no export, or a broken one")
+        raise InvalidValue(f"line {number} is no JSON object: this is no export, or a broken one")
     return found
 
 
