@@ -1,6 +1,7 @@
 """The checker: `python -m tests.chaos.check HISTORY_DIR DATABASE_URL` compares what workers saw with the database.
 
-It prints every violation with its evidence, and its exit code is 1 if there is any.
+It prints every violation with its evidence, and its exit code is 1 if there is any. With `--counters` it prints what
+happened as well, and with `--full` it fails where too little did, or the service did not do well enough.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.chaos import tally
 from tests.chaos.facts import Facts, gather
 from tests.chaos.invariants import asks, leases, paths, reports, service, tells
 from tests.chaos.invariants.finding import Finding, Invariant, each_study
@@ -68,14 +70,26 @@ def describe(found: dict[str, list[Finding]]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Checks; the exit code."""
-    folder, database_url = arguments
+    folder, database_url, *expecting = arguments
     facts = gather(Path(folder), database_url)
     found = violations(facts)
     if found:
         print(describe(found))
+    troubles = told(facts, full=expecting == ["--full"]) if expecting else []
     count = sum(map(len, found.values()))
     print(f"{len(facts.operations)} requests in {len(facts.studies)} studies checked; violations: {count}")
-    return 1 if found else 0
+    return 1 if found or troubles else 0
+
+
+def told(facts: Facts, *, full: bool) -> list[str]:
+    """Prints the counters; what should have been otherwise, where the run is a full one."""
+    counted, health = tally.counters(facts), tally.Health(facts)
+    print(tally.summary(counted))
+    print(health.describe())
+    troubles = [*tally.missing(counted, tally.EXPECTED), *health.troubles()] if full else []
+    for trouble in troubles:
+        print(f"NOT REACHED: {trouble}")
+    return troubles
 
 
 if __name__ == "__main__":

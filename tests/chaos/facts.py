@@ -107,7 +107,8 @@ class StudyFacts:
 class Facts:
     """Everything. `now` is the database's time when it was read; `rest_at` is since when nobody worked, if ever.
 
-    `caches` are what each replica's cache holds, by study; `activity` the server's connections.
+    `caches` are what each replica's cache holds, by study; `activity` the server's connections; `seen` what proxies and
+    workers counted.
     """
 
     operations: list[Operation]
@@ -121,6 +122,7 @@ class Facts:
     faults: list[Row] = field(default_factory=list)
     interfered: set[str] = field(default_factory=set)
     replicas: int | None = None
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 def gather(folder: Path, database_url: str) -> Facts:
@@ -139,7 +141,7 @@ def gather(folder: Path, database_url: str) -> Facts:
             activity=_select(connection, ACTIVITY),
         )
     facts.rest_at, facts.replicas = rest.get("at"), rest.get("replicas")
-    facts.caches = rest.get("caches", [])
+    facts.caches, facts.seen = rest.get("caches", []), rest.get("seen", {})
     facts.logs = {file.name: file.read_text(errors="replace") for file in sorted(folder.glob("*.log"))}
     facts.faults = [line for file in sorted(folder.glob("faults*.jsonl")) for line in lines_of(file)]
     for file in folder.glob("interfered*.txt"):
