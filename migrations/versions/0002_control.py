@@ -30,15 +30,18 @@ ALTER TABLE leases
     DROP CONSTRAINT leases_ended_check,
     ADD CONSTRAINT leases_ended_check CHECK (ended IN ('told', 'returned', 'released', 'expired', 'superseded'));
 UPDATE leases SET told_hash = trials.told_hash
-FROM trials WHERE trials.study_id = leases.study_id AND trials.number = leases.number AND trials.told_epoch = leases.epoch
+FROM trials
+WHERE trials.study_id = leases.study_id AND trials.number = leases.number AND trials.told_epoch = leases.epoch
 """
 
 # failures: fast ones in a row. A host without any has no row that matters.
+# owed: how many of them ended their trial and have not been given back to the budget.
 HOSTS = """
 CREATE TABLE hosts (
     study_id bigint NOT NULL,
     host text NOT NULL,
     failures integer NOT NULL,
+    owed integer NOT NULL,
     paused_until timestamptz,
     cause text,
     PRIMARY KEY (study_id, host)

@@ -42,6 +42,8 @@ class StudyReply(TypedDict):
     timeout_s: float | None
     lease_seconds: float
     max_attempts: int
+    max_host_failures: int | None
+    late_results: str
     user_attrs: dict[str, Any]
     tags: list[str]
     note: str
@@ -111,6 +113,8 @@ class AskedReply(TypedDict):
     seq: int
     retry_after_s: NotRequired[float]
     done: NotRequired[bool]
+    reason: NotRequired[str]
+    cause: NotRequired[str]
 
 
 class SuggestedReply(TypedDict):
@@ -218,6 +222,9 @@ class WorkerReply(TypedDict):
     git_dirty: bool | None
     registered_at: str | None
     last_seen: str | None
+    fast_failures: int
+    paused_s: float | None
+    cause: str | None
 
 
 class WorkersReply(TypedDict):
@@ -260,6 +267,8 @@ def study(found: Study, counts: StudyCounts) -> StudyReply:
         timeout_s=found.timeout_s,
         lease_seconds=found.lease_seconds,
         max_attempts=found.max_attempts,
+        max_host_failures=found.max_host_failures,
+        late_results=str(found.late_results),
         user_attrs=dict(found.user_attrs),
         tags=list(found.tags),
         note=found.note,
@@ -285,6 +294,10 @@ def asked(answer: Asked) -> AskedReply:
         body["retry_after_s"] = answer.retry_after_s
     if answer.done:
         body["done"] = True
+    if answer.reason is not None:
+        body["reason"] = str(answer.reason)
+    if answer.cause is not None:
+        body["cause"] = answer.cause
     return body
 
 
@@ -401,6 +414,9 @@ def _worker(worker: Worker) -> WorkerReply:
         git_dirty=worker.git_dirty,
         registered_at=_time(worker.registered_at),
         last_seen=_time(worker.last_seen),
+        fast_failures=worker.fast_failures,
+        paused_s=worker.paused_s,
+        cause=worker.cause,
     )
 
 

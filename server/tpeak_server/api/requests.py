@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
-from tpeak_server.domain.errors import InvalidDistribution, pointer
-from tpeak_server.domain.study import Direction
+from tpeak_server.domain.errors import Invalid, InvalidDistribution, pointer
+from tpeak_server.domain.study import Direction, LateResults
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.service import commands
 from tpeak_server.service.application import Worker
@@ -19,6 +19,7 @@ NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float(
 
 MAX_NAME = 255
 MAX_KEY = 128
+MAX_TEXT = 100_000
 MAX_VALUES = 16
 """Objectives or intermediate values in one vector."""
 
@@ -27,6 +28,10 @@ MIN_LEASE_SECONDS = 2.0
 
 MAX_LEASE_SECONDS = 7 * 24 * 3600.0
 MAX_INT32 = 2**31 - 1
+
+
+UNLIMITED = {"max_trials", "timeout_s", "max_host_failures"}
+"""Settings that null switches off."""
 
 
 def _named(value: Any) -> Any:
@@ -99,18 +104,22 @@ class StudySettings(Body):
     timeout_s: Annotated[float, Field(gt=0)] | None = None
     lease_seconds: Annotated[float, Field(ge=MIN_LEASE_SECONDS, le=MAX_LEASE_SECONDS)] | None = None
     max_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
+    max_host_failures: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
+    late_results: Literal["accept", "refuse"] | None = None
     user_attrs: Attrs | None = None
     tags: Annotated[list[Name], Field(max_length=100)] | None = None
-    note: Annotated[str, Field(max_length=100_000)] | None = None
+    note: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
     def given(self) -> dict[str, Any]:
         """The settings that the body names, as the domain has them; null stands for "no limit" where there is one."""
         settings = self.model_dump(exclude_unset=True, exclude={"request_id", "if_exists", "space", "name"})
-        kept = {name: v for name, v in settings.items() if v is not None or name in {"max_trials", "timeout_s"}}
+        kept = {name: v for name, v in settings.items() if v is not None or name in UNLIMITED}
         if "tags" in kept:
             kept["tags"] = tuple(kept["tags"])
         if "directions" in kept:
             kept["directions"] = tuple(map(Direction, kept["directions"]))
+        if "late_results" in kept:
+            kept["late_results"] = LateResults(kept["late_results"])
         return kept
 
 
@@ -149,6 +158,15 @@ class ChangeStudy(StudySettings):
         return self.given() | ({} if self.name is None else {"name": self.name})
 
 
+class ControlStudy(Body):
+    """A key, so that the request can be repeated."""
+
+    request_id: Key
+
+    def command(self, control: commands.Control) -> commands.ControlStudy:
+        return commands.ControlStudy(request_id=self.request_id, control=control)
+
+
 class AskTrials(Body):
     """Trials to work on."""
 
@@ -156,6 +174,9 @@ class AskTrials(Body):
     worker: Key
     count: Annotated[int, Field(ge=1, le=1000)] = 1
     distributions: Specs | None = None
+    host: Name | None = None
+    wall_time_s: Annotated[float, Field(ge=0)] | None = None
+    resumable: bool = False
 
     def command(self) -> commands.Ask:
         return commands.Ask(
@@ -163,6 +184,9 @@ class AskTrials(Body):
             worker=self.worker,
             count=self.count,
             distributions=distributions(self.distributions or {}, "/distributions"),
+            host=self.host,
+            wall_time_s=self.wall_time_s,
+            resumable=self.resumable,
         )
 
 
@@ -212,9 +236,10 @@ class TellResult(Body):
     state: Literal["complete", "pruned", "failed"]
     values: Values | None = None
     constraints: Values | None = None
-    error: Annotated[str, Field(max_length=100_000)] | None = None
+    error: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
     user_attrs: Attrs | None = None
     used: Used | None = None
+    retry: bool = False
 
     def command(self, number: int) -> commands.Tell:
         return commands.Tell(
@@ -226,6 +251,7 @@ class TellResult(Body):
             error=self.error,
             user_attrs=self.user_attrs or {},
             used=None if self.used is None else tuple(self.used),
+            retry=self.retry,
         )
 
 
@@ -256,7 +282,7 @@ class AddedTrial(Body):
     constraints: Values | None = None
     reports: list[StepReport] | None = None
     user_attrs: Attrs | None = None
-    error: Annotated[str, Field(max_length=100_000)] | None = None
+    error: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
     def domain(self, where: str) -> commands.Added:
         return commands.Added(
@@ -283,13 +309,26 @@ class AddTrials(Body):
 
 
 class ChangeTrial(Body):
-    """Attributes to merge."""
+    """What to do with a trial, and attributes to merge."""
 
     request_id: Key
-    user_attrs: Attrs
+    user_attrs: Attrs | None = None
+    action: Literal["cancel", "fail", "retry"] | None = None
+    cause: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
-    def command(self, number: int) -> commands.SetAttrs:
-        return commands.SetAttrs(request_id=self.request_id, number=number, user_attrs=self.user_attrs)
+    def command(self, number: int) -> commands.SetAttrs | commands.ChangeTrial:
+        """The command. Raises Invalid where there is nothing to do, and for a cause of nothing."""
+        attrs = self.user_attrs
+        if self.action is not None:
+            action = commands.Action(self.action)
+            return commands.ChangeTrial(
+                request_id=self.request_id, number=number, action=action, cause=self.cause, user_attrs=attrs or {}
+            )
+        if self.cause is not None:
+            raise Invalid("a cause is for an action; leave it out", where="/cause")
+        if attrs is None:
+            raise Invalid("give user_attrs, or an action", where="/user_attrs")
+        return commands.SetAttrs(request_id=self.request_id, number=number, user_attrs=attrs)
 
 
 class RegisterWorker(Body):

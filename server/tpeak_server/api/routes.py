@@ -119,6 +119,35 @@ async def archive_study(study: StudyId, app: App) -> Response:
     return Response(status_code=204)
 
 
+@v1.post("/studies/{study}/pause", tags=["studies"], response_model=replies.StudyReply)
+async def pause_study(study: StudyId, body: requests.ControlStudy, app: App) -> Response:
+    """Hand out no trials for the time being."""
+    return await _control(study, body.command(commands.Control.PAUSE), app)
+
+
+@v1.post("/studies/{study}/stop", tags=["studies"], response_model=replies.StudyReply)
+async def stop_study(study: StudyId, body: requests.ControlStudy, app: App) -> Response:
+    """Hand out no trials any more; what runs may finish."""
+    return await _control(study, body.command(commands.Control.STOP), app)
+
+
+@v1.post("/studies/{study}/cancel", tags=["studies"], response_model=replies.StudyReply)
+async def cancel_study(study: StudyId, body: requests.ControlStudy, app: App) -> Response:
+    """Hand out no trials any more, and ask every worker to stop."""
+    return await _control(study, body.command(commands.Control.CANCEL), app)
+
+
+@v1.post("/studies/{study}/resume", tags=["studies"], response_model=replies.StudyReply)
+async def resume_study(study: StudyId, body: requests.ControlStudy, app: App) -> Response:
+    """Hand out trials again."""
+    return await _control(study, body.command(commands.Control.RESUME), app)
+
+
+async def _control(study: int, command: commands.ControlStudy, app: Application) -> Response:
+    await app.submit(study, command)
+    return reply(replies.study(*await app.studies.get(study)))
+
+
 @v1.post("/studies/{study}/ask", tags=["trials"], response_model=replies.AskedReply)
 async def ask(study: StudyId, body: requests.AskTrials, app: App) -> Response:
     """Get trials to work on."""
@@ -191,10 +220,17 @@ async def get_trial(study: StudyId, number: Number, app: App) -> Response:
 
 @v1.patch("/studies/{study}/trials/{number}", tags=["trials"], response_model=replies.TrialReply)
 async def change_trial(study: StudyId, number: Number, body: requests.ChangeTrial, app: App) -> Response:
-    """Merge attributes into a trial's."""
+    """Cancel a trial, fail it or try it again, and merge attributes into its own."""
     await app.submit(study, body.command(number))
     page = await app.reading.trial(study, number)
     return reply(replies.trial(page.records[0], page.interned))
+
+
+@v1.delete("/studies/{study}/trials/{number}", tags=["trials"], status_code=204)
+async def delete_trial(study: StudyId, number: Number, app: App) -> Response:
+    """Delete a trial: nobody sees it any more, and its number is not used again."""
+    await app.submit(study, commands.Delete(number=number))
+    return Response(status_code=204)
 
 
 @v1.get("/studies/{study}/best", tags=["trials"], response_model=replies.TrialReply)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tpeak_server.domain.hosts import Host
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Interned, Lease, Report, Suggested, Trial, TrialRecord
 
@@ -25,19 +26,22 @@ class Wanted:
     """What the commands of one batch need to see beside the clock and the study.
 
     `numbers` are trials with their leases, `steps` reports by (number, step), `ends` trials of which every epoch's
-    last report matters.
+    last report matters, `whole` those of which all rows do; `durations` is how long complete trials took.
     """
 
     numbers: set[int] = field(default_factory=set)
     steps: set[tuple[int, int]] = field(default_factory=set)
     ends: set[int] = field(default_factory=set)
+    whole: set[int] = field(default_factory=set)
     ask_ids: set[str] = field(default_factory=set)
     request_ids: set[str] = field(default_factory=set)
+    durations: bool = False
 
     @property
     def rows(self) -> bool:
         """Whether any row must be read; that an ask is not a repetition shows when it is written, too."""
-        return bool(self.numbers or self.steps or self.ends or self.request_ids)
+        keyed = self.numbers or self.steps or self.ends or self.whole or self.request_ids
+        return bool(keyed) or self.durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,8 @@ class CurveEnd:
 class Locked:
     """The rows of a study under its lock, at the time `now` of the database.
 
-    `suggested` maps the trials of repeated asks to what came after the ask: name -> (distribution id, value).
+    `suggested` maps the trials of repeated asks to what came after the ask: name -> (distribution id, value);
+    `durations_s` are seconds from lease to result of the latest complete trials.
     """
 
     clock: Clock
@@ -64,6 +69,8 @@ class Locked:
     asks: Mapping[str, list[Lease]]
     requests: Mapping[str, tuple[bytes, Any]]
     suggested: Mapping[int, Mapping[str, tuple[int, float]]] = field(default_factory=dict)
+    whole: Mapping[int, TrialRecord] = field(default_factory=dict)
+    durations_s: Sequence[float] = ()
 
 
 def unread(clock: Clock) -> Locked:
@@ -132,21 +139,23 @@ class Changes:
     events: list[Event] = field(default_factory=list)
     late: list[LateResult] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    hosts: dict[str, Host] = field(default_factory=dict)
     first_ask: bool = False
     doubtful: bool = False
 
     @property
     def hot(self) -> bool:
         """Whether there is nothing but what every batch writes (trials, leases, reports, events), and no doubt."""
-        rare = (self.interned, self.suggested, self.attrs, self.late, self.requests)
+        rare = (self.interned, self.suggested, self.attrs, self.late, self.requests, self.hosts)
         return not (any(rare) or self.doubtful or self.first_ask or self.study is not None or self.name is not None)
 
 
 @dataclass(slots=True, kw_only=True)
 class Delta:
-    """What changed in a study after some seq, whole records, as of `clock`."""
+    """What changed in a study after some seq, whole records, as of `clock`; of hosts, all that have failed last."""
 
     clock: Clock
     study: Study
     interned: list[Interned]
     records: list[TrialRecord]
+    hosts: Mapping[str, Host] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from tpeak_server.domain.distributions import Distribution
 
 DEFAULT_LEASE_SECONDS = 60.0
 DEFAULT_MAX_ATTEMPTS = 3
+DEFAULT_MAX_HOST_FAILURES = 3
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base32: no letter that is taken for a digit."""
@@ -30,6 +31,13 @@ class Direction(StrEnum):
     def sign(self) -> float:
         """The factor that turns a value into a loss."""
         return 1.0 if self is Direction.MINIMIZE else -1.0
+
+
+class LateResults(StrEnum):
+    """Whether a result counts that comes from a lease that has ended."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
 
 
 class StudyState(StrEnum):
@@ -57,6 +65,8 @@ class Study:
     timeout_s: float | None = None
     lease_seconds: float = DEFAULT_LEASE_SECONDS
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    max_host_failures: int | None = DEFAULT_MAX_HOST_FAILURES
+    late_results: LateResults = LateResults.ACCEPT
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     note: str = ""

@@ -2,8 +2,11 @@
 
             ask (epoch + 1)             tell complete | pruned | failed
  waiting ───────────────────► running ───────────────────────────────► complete | pruned | failed
-    ▲                            │ lease ended by the reaper (attempt + 1), or released by its worker
-    └────────────────────────────┘ same number, same proposal             attempts used up ──► lost
+    ▲                            │ lease ended by the reaper or a failure told with retry (attempt + 1), or released
+    └────────────────────────────┘ same number, same proposal             attempts used up ──► lost | failed
+
+Of a cancelled trial all that would make it wait again fails it. Who manages the study may fail what is unfinished,
+try again what is failed or lost, and delete any trial.
 
 Every function here returns a new trial; none of them looks at a clock.
 """
@@ -35,11 +38,17 @@ FINAL = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 
 UNFINISHED = frozenset({TrialState.WAITING, TrialState.RUNNING})
 
+CANCELLED = "cancelled"
+"""Why a trial failed that was cancelled, where nobody gave another cause."""
+
 
 class LeaseEnd(StrEnum):
-    """How a lease ended."""
+    """How a lease ended: `returned` where its worker's failure made the trial wait again, `superseded` where another
+    result, or whoever manages the study, took the trial away.
+    """
 
     TOLD = "told"
+    RETURNED = "returned"
     RELEASED = "released"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
@@ -51,7 +60,9 @@ class Trial:
 
     `proposed` maps a distribution's id to the internal value and never changes once the trial was handed out.
     `fixed` are an enqueued trial's bare values, external, that no distribution is known for yet.
-    `resume_epoch` is the latest epoch that left a checkpoint. The times are known only as read from the database.
+    `resume_epoch` is the latest epoch that left a checkpoint, `avoid_host` where the trial last failed and was to be
+    tried again. A deleted trial is there for who repeats a request about it, and for nobody else. The times are known
+    only as read from the database.
     """
 
     number: int
@@ -69,6 +80,8 @@ class Trial:
     sampled_at_seq: int | None = None
     sampler_version: str | None = None
     resume_epoch: int | None = None
+    avoid_host: str | None = None
+    deleted: bool = False
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
     started_at: datetime | None = None
@@ -79,7 +92,8 @@ class Trial:
 class Lease:
     """One handing out of a trial: the record that makes an ask idempotent, and the right to report and tell.
 
-    `used` are the names that the objective really asked for, None until the worker said.
+    `used` are the names that the objective really asked for, None until the worker said; `told_hash` is what was told
+    under this lease, the same for the same content; `age_s` and `remaining_s` are as of when the row was read.
     """
 
     number: int
@@ -93,6 +107,10 @@ class Lease:
     live: bool = True
     ended: LeaseEnd | None = None
     remaining_s: float = 0.0
+    age_s: float = 0.0
+    host: str | None = None
+    cancelled: bool = False
+    told_hash: bytes | None = None
     resume_epoch: int | None = None
     checkpoint: str | None = None
     checkpoint_step: int | None = None
@@ -170,22 +188,57 @@ def up_to_checkpoint(curve: Mapping[int, tuple[float, ...]], lease: Lease) -> di
 
 def issued(trial: Trial) -> Trial:
     """The trial, handed out once more: the same number and proposal under the next epoch."""
-    return replace(trial, state=TrialState.RUNNING, epoch=trial.epoch + 1)
+    return replace(trial, state=TrialState.RUNNING, epoch=trial.epoch + 1, cause=None)
 
 
-def expired(trial: Trial, *, max_attempts: int) -> Trial:
-    """The trial after its lease ran out: waiting again, or lost with its last attempt."""
+def expired(trial: Trial, *, max_attempts: int, cancelled: bool = False) -> Trial:
+    """The trial after its lease ran out: waiting again, lost with its last attempt, or failed as it was to be."""
     attempt = trial.attempt + 1
+    if cancelled:
+        return failed(replace(trial, attempt=attempt), trial.cause or CANCELLED)
     if attempt < max_attempts:
         return replace(trial, state=TrialState.WAITING, attempt=attempt)
     cause = f"its worker fell silent {attempt} times (max_attempts = {max_attempts})"
     return replace(trial, state=TrialState.LOST, attempt=attempt, cause=cause)
 
 
-def released(trial: Trial, *, checkpointed: bool) -> Trial:
-    """The trial given back by its worker: waiting again, no attempt used up."""
+def released(trial: Trial, *, checkpointed: bool, cancelled: bool = False) -> Trial:
+    """The trial given back by its worker, no attempt used up: waiting again, or failed as it was to be."""
     resume_epoch = trial.epoch if checkpointed else trial.resume_epoch
-    return replace(trial, state=TrialState.WAITING, resume_epoch=resume_epoch)
+    waiting = replace(trial, state=TrialState.WAITING, resume_epoch=resume_epoch)
+    return failed(waiting, trial.cause or CANCELLED) if cancelled else waiting
+
+
+def returned(trial: Trial, *, max_attempts: int, host: str | None, cause: str | None) -> Trial:
+    """The trial after a failure that is to be tried again, elsewhere if it can be: failed with its last attempt."""
+    attempt = trial.attempt + 1
+    state = TrialState.WAITING if attempt < max_attempts else TrialState.FAILED
+    return replace(trial, state=state, attempt=attempt, avoid_host=host, cause=cause)
+
+
+def failed(trial: Trial, cause: str) -> Trial:
+    """The trial failed, without anybody having told so."""
+    return replace(trial, state=TrialState.FAILED, cause=cause)
+
+
+def retried(trial: Trial, cause: str | None) -> Trial:
+    """A failed or lost trial, waiting again with all its attempts; what was told of it is forgotten."""
+    return replace(
+        trial,
+        state=TrialState.WAITING,
+        attempt=0,
+        values=None,
+        constraints=None,
+        told_epoch=None,
+        told_hash=None,
+        cause=cause or trial.cause,
+    )
+
+
+def deleted(trial: Trial) -> Trial:
+    """The trial out of sight; one that was unfinished is failed, so that nobody counts on it."""
+    gone = replace(trial, deleted=True)
+    return failed(gone, "deleted") if trial.state in UNFINISHED else gone
 
 
 def finished(

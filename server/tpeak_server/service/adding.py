@@ -46,7 +46,7 @@ def set_attrs(ledger: Ledger, command: SetAttrs) -> object:
     if before is not None:
         return before
     ledger.writable()
-    ledger.record(command.number)
+    ledger.visible(command.number)
     ledger.set_attrs(command.number, command.user_attrs)
     ledger.event("attrs", command.number)
     return remember(ledger, command, {"seq": ledger.seq})

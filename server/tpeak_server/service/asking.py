@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.errors import RequestIdReused
+from tpeak_server.domain.hosts import Host, outlasts
 from tpeak_server.domain.study import StudyState
 from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, issued
 from tpeak_server.service.commands import Ask
@@ -17,6 +19,14 @@ from tpeak_server.service.proposing import Prepared, Sampling, space_of
 
 RETRY_AFTER_S = 1.0
 """How long a worker waits that found nothing to do while other trials still run."""
+
+
+class Reason(StrEnum):
+    """Why a worker gets nothing, where it is not for want of trials."""
+
+    PAUSED = "paused"
+    HOST_PAUSED = "host_paused"
+    WALL_TIME = "wall_time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +47,8 @@ class Asked:
     seq: int
     retry_after_s: float | None = None
     done: bool = False
+    reason: Reason | None = None
+    cause: str | None = None
 
 
 def ask(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) -> Asked:
@@ -45,16 +57,44 @@ def ask(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) ->
     if before:
         return _again(ledger, command, before)
     trials: list[Issued] = []
+    pausing = _paused(ledger, command)
     if ledger.study.state is StudyState.OPEN:
         _start_clock(ledger)
-        trials = _hand_out(ledger, command, sampling, prepared)
+        trials = [] if pausing else _hand_out(ledger, command, sampling, prepared)
     if trials:
         return Asked(trials=tuple(trials), seq=ledger.seq)
     # A repetition that hands out trials runs into the leases of the first; one that does not must be looked up.
     ledger.changes.doubtful = True
     ledger.writable()
-    done = _done(ledger)
-    return Asked(trials=(), seq=ledger.seq, done=done, retry_after_s=None if done else RETRY_AFTER_S)
+    return _nothing(ledger, command, pausing)
+
+
+def _nothing(ledger: Ledger, command: Ask, pausing: Host | None) -> Asked:
+    """What a worker is to do that gets no trial."""
+    study, seq = ledger.study, ledger.seq
+    if study.state is StudyState.PAUSED:
+        return Asked(trials=(), seq=seq, retry_after_s=RETRY_AFTER_S, reason=Reason.PAUSED)
+    if _done(ledger):
+        return Asked(trials=(), seq=seq, done=True)
+    if pausing is not None:
+        left_s = pausing.paused_s(ledger.now)
+        return Asked(trials=(), seq=seq, retry_after_s=left_s, reason=Reason.HOST_PAUSED, cause=pausing.cause)
+    if _short_of_time(ledger, command):
+        return Asked(trials=(), seq=seq, done=True, reason=Reason.WALL_TIME)
+    return Asked(trials=(), seq=seq, retry_after_s=RETRY_AFTER_S)
+
+
+def _paused(ledger: Ledger, command: Ask) -> Host | None:
+    """The worker's host, if it is paused."""
+    host = ledger.hosts.get(command.host) if command.host is not None else None
+    return host if host is not None and host.paused_s(ledger.now) > 0 else None
+
+
+def _short_of_time(ledger: Ledger, command: Ask) -> bool:
+    """Whether a trial is expected to outlast the worker, and would be lost with it."""
+    if command.wall_time_s is None or command.resumable:
+        return False
+    return outlasts(command.wall_time_s, ledger.durations_s)
 
 
 def _again(ledger: Ledger, command: Ask, leases: list[Lease]) -> Asked:
@@ -76,23 +116,38 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
     if ledger.study.timed_out(ledger.now):
         return []
     trials: list[Issued] = []
+    short = _short_of_time(ledger, command)
     waiting = ledger.waiting()
     space = space_of(ledger.study, ledger.current(), command.distributions)
     while len(trials) < command.count:
-        trial = _next_waiting(ledger, waiting)
+        trial = _next_waiting(ledger, command, waiting, short)
         if trial is None:
-            if not _budget_left(ledger):
+            if short or not _budget_left(ledger):
                 break
             trial = _new_trial(ledger, sampling, prepared, space)
         trials.append(_hand_over(ledger, command, trial, len(trials)))
     return trials
 
 
-def _next_waiting(ledger: Ledger, waiting: list[int]) -> Trial | None:
+def _suits(ledger: Ledger, command: Ask, trial: Trial, short: bool) -> bool:
+    """Whether the worker may have the waiting trial.
+
+    Not one that failed on its host while another host is at work on the study, and while time is `short` only what left
+    a checkpoint: it will leave another.
+    """
+    if short and trial.resume_epoch is None:
+        return False
+    if trial.avoid_host is None or trial.avoid_host != command.host:
+        return True
+    return all(lease.host in {None, command.host} for lease in ledger.live_leases())
+
+
+def _next_waiting(ledger: Ledger, command: Ask, waiting: list[int], short: bool) -> Trial | None:
     """The lowest waiting trial that may be handed out: a first handing out is paid from the budget."""
     for number in waiting:
         trial = ledger.record(number).trial
-        if trial.epoch > 0 or _budget_left(ledger):
+        paid = trial.epoch > 0 or _budget_left(ledger)
+        if paid and _suits(ledger, command, trial, short):
             waiting.remove(number)
             return trial
     return None
@@ -126,6 +181,7 @@ def _hand_over(ledger: Ledger, command: Ask, trial: Trial, ordinal: int) -> Issu
         epoch=handed.epoch,
         token=secrets.token_urlsafe(18),
         worker=command.worker,
+        host=command.host,
         request_id=command.request_id,
         ordinal=ordinal,
         request_hash=command.fingerprint(),
@@ -155,9 +211,11 @@ def _external(interned: Mapping[int, Interned], distribution_id: int, value: flo
 
 def _done(ledger: Ledger) -> bool:
     """Whether this study will never hand out a trial again, as far as can be known."""
-    study = ledger.study
-    if study.state is StudyState.PAUSED:
-        return False
-    if study.state is StudyState.STOPPED or study.timed_out(ledger.now):
+    if ledger.study.state is StudyState.STOPPED or ledger.study.timed_out(ledger.now):
         return True
-    return not ledger.running()
+    return not (ledger.running() or _budget_left(ledger) or _waits_paid(ledger))
+
+
+def _waits_paid(ledger: Ledger) -> bool:
+    """Whether a trial waits that was handed out before, and so is no matter of the budget."""
+    return any(ledger.record(number).trial.epoch > 0 for number in ledger.waiting())

@@ -16,34 +16,15 @@ from typing import Any, TypeAlias
 
 from tpeak_server.domain.changes import Wanted, unread
 from tpeak_server.domain.errors import DatabaseUnavailable, DomainError, Overloaded, ShuttingDown, StudyNotFound
-from tpeak_server.service.adding import add, set_attrs
-from tpeak_server.service.asking import ask
-from tpeak_server.service.changing import archive, change_study
-from tpeak_server.service.commands import (
-    Add,
-    Archive,
-    Ask,
-    ChangeStudy,
-    Command,
-    Expire,
-    GrantAll,
-    Heartbeat,
-    Release,
-    ReportSteps,
-    SetAttrs,
-    Suggest,
-    Tell,
-)
+from tpeak_server.service.commands import Ask, Command, Suggest
 from tpeak_server.service.history import History
-from tpeak_server.service.leasing import expire, grant_all, heartbeat, release
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.service.proposing import Prepared, Sampling
-from tpeak_server.service.reporting import Pruning, report
-from tpeak_server.service.suggesting import suggest
-from tpeak_server.service.telling import tell
+from tpeak_server.service.proposing import Prepared
+from tpeak_server.service.verbs import Verbs
 from tpeak_server.storage.database import Database, Driver
-from tpeak_server.storage.history import load_all, load_changed
-from tpeak_server.storage.locked import OutOfDate, load, save
+from tpeak_server.storage.history import load_all, load_changed, load_trials
+from tpeak_server.storage.locked import load
+from tpeak_server.storage.writing import OutOfDate, save
 
 MAX_BATCH = 256
 MAX_QUEUE = 4096
@@ -77,28 +58,13 @@ class Batcher:
         self.history: History | None = None
         self._database = database
         self._executor = executor
-        self._sampling = Sampling()
-        self._pruning = Pruning()
+        self._verbs = Verbs()
         self._to_sample: deque[Item] = deque()
         self._to_commit: deque[Item] = deque()
         self._in_flight: list[Prepared] = []
         self._sampler: asyncio.Task[None] | None = None
         self._committer: asyncio.Task[None] | None = None
         self._closed = False
-        self._verbs: dict[type[Command], Callable[[Ledger, Any, Prepared], Any]] = {
-            Ask: lambda ledger, command, prepared: ask(ledger, command, self._sampling, prepared),
-            Suggest: lambda ledger, command, prepared: suggest(ledger, command, self._sampling, prepared),
-            ReportSteps: lambda ledger, command, _: report(ledger, command, self._pruning),
-            Tell: lambda ledger, command, _: tell(ledger, command),
-            Heartbeat: lambda ledger, command, _: heartbeat(ledger, command),
-            Release: lambda ledger, command, _: release(ledger, command),
-            Add: lambda ledger, command, _: add(ledger, command),
-            SetAttrs: lambda ledger, command, _: set_attrs(ledger, command),
-            ChangeStudy: lambda ledger, command, _: change_study(ledger, command),
-            Archive: lambda ledger, command, _: archive(ledger, command),
-            Expire: lambda ledger, command, _: expire(ledger, command),
-            GrantAll: lambda ledger, command, _: grant_all(ledger, command),
-        }
 
     @property
     def idle(self) -> bool:
@@ -177,7 +143,7 @@ class Batcher:
         history = await self._warm()
         asks = [item.command for item in items if isinstance(item.command, Ask)]
         suggests = [item.command for item in items if isinstance(item.command, Suggest)]
-        plan = self._sampling.plan(history, asks, suggests, self._in_flight)
+        plan = self._verbs.sampling.plan(history, asks, suggests, self._in_flight)
         if plan.work <= LIGHT_WORK:
             return plan.draw()
         return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
@@ -216,11 +182,14 @@ class Batcher:
             return ledger, answers
 
         async def locked(connection: Driver) -> tuple[Ledger, list[Any]]:
-            rows = await load(connection, self.study_id, _wanted(items, history))
+            rows = await load(connection, self.study_id, wanted := _wanted(items, history))
             if rows.clock.seq != history.clock.seq:
                 # Another replica has written: what the cache seemed to know may be wrong, so it is all read again.
                 history.apply(await load_changed(connection, self.study_id, history.clock.seq))
-                rows = await load(connection, self.study_id, _wanted(items, history))
+                rows = await load(connection, self.study_id, wanted := _wanted(items, history))
+            if wanted.whole:
+                whole = await load_trials(connection, self.study_id, sorted(wanted.whole))
+                rows.whole = {record.trial.number: record for record in whole.records}
             ledger = Ledger(rows, history)
             answers = self._carry_out(ledger, items, taken)
             await save(connection, self.study_id, rows.clock.seq, ledger.study.lease_seconds, ledger.changes)
@@ -253,7 +222,7 @@ class Batcher:
 
     def _answer(self, ledger: Ledger, item: Item) -> Any:
         try:
-            return self._verbs[type(item.command)](ledger, item.command, item.prepared)
+            return self._verbs.carry_out(ledger, item.command, item.prepared)
         except DomainError as error:
             return error
 
@@ -276,11 +245,15 @@ def _take(queue: deque[Item]) -> list[Item]:
 
 def _known(items: Sequence[Item], history: History) -> bool:
     """Whether the cache holds all that these commands need to see: no row, and no time."""
-    study = history.study
-    timed = study.timeout_s is not None or study.first_ask_at is None
-    if timed and any(isinstance(item.command, Ask) for item in items):
+    if any(isinstance(item.command, Ask) and _needs_time(item.command, history) for item in items):
         return False
     return not _wanted(items, history).rows
+
+
+def _needs_time(ask: Ask, history: History) -> bool:
+    study, host = history.study, history.hosts.get(ask.host or "")
+    timed = study.timeout_s is not None or study.first_ask_at is None
+    return timed or (host is not None and host.paused_until is not None)
 
 
 def _wanted(items: Sequence[Item], history: History) -> Wanted:

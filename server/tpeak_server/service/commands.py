@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 from tpeak_server.domain.changes import Wanted
@@ -28,9 +29,15 @@ class Command:
 
     def fingerprint(self) -> bytes:
         """A hash of the content: what tells a repetition from another request under the same key."""
-        content = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("keyed", True)}
+        content = {f.name: getattr(self, f.name) for f in fields(self) if self._counts(f)}
         text = json.dumps([type(self).__name__, content], sort_keys=True, default=_plain, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+    def _counts(self, of: Field[Any]) -> bool:
+        """Whether the field is part of the content; a later one only if it is given, so that stored hashes hold."""
+        if of.metadata.get("later", False):
+            return bool(getattr(self, of.name) != of.default)
+        return bool(of.metadata.get("keyed", True))
 
 
 def _plain(value: Any) -> Any:
@@ -41,15 +48,19 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask(Command):
-    """Hand out up to `count` trials."""
+    """Hand out up to `count` trials; what the worker says of itself may be another when it repeats the request."""
 
     request_id: str
     worker: str
     count: int = 1
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    host: str | None = field(default=None, metadata={"keyed": False})
+    wall_time_s: float | None = field(default=None, metadata={"keyed": False})
+    resumable: bool = field(default=False, metadata={"keyed": False})
 
     def wants(self, wanted: Wanted, known: Known) -> None:
         wanted.ask_ids.add(self.request_id)
+        wanted.durations |= self.wall_time_s is not None and not self.resumable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +125,19 @@ class Tell(OfTrial):
     error: str | None = None
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     used: tuple[str, ...] | None = None
+    retry: bool = field(default=False, metadata={"later": True})
 
     def wants(self, wanted: Wanted, known: Known) -> None:
-        if self.current(known) is None:
+        record = self.current(known)
+        if record is None:
             wanted.numbers.add(self.number)
             if self.state is TrialState.PRUNED:
                 wanted.ends.add(self.number)
+        failing_on_host = record is None or (record.lease is not None and record.lease.host is not None)
+        if self.state is TrialState.FAILED and failing_on_host:
+            # How long the lease had lasted tells whether it is the host that fails.
+            wanted.numbers.add(self.number)
+            wanted.durations = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +211,56 @@ class SetAttrs(Keyed):
         wanted.request_ids.add(self.request_id)
         if known(self.number) is None:
             wanted.numbers.add(self.number)
+
+
+class Action(StrEnum):
+    """What others than its worker do to a trial."""
+
+    CANCEL = "cancel"
+    FAIL = "fail"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeTrial(Keyed):
+    """Act on a trial, and merge attributes into its own."""
+
+    number: int
+    action: Action
+    cause: str | None = None
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def wants(self, wanted: Wanted, known: Known) -> None:
+        wanted.request_ids.add(self.request_id)
+        if known(self.number) is None:
+            wanted.numbers.add(self.number)
+            wanted.whole.add(self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete(OfTrial):
+    """Let nobody see the trial any more."""
+
+    def wants(self, wanted: Wanted, known: Known) -> None:
+        if known(self.number) is None:
+            wanted.numbers.add(self.number)
+            wanted.whole.add(self.number)
+
+
+class Control(StrEnum):
+    """What is done to a study as a whole."""
+
+    PAUSE = "pause"
+    STOP = "stop"
+    CANCEL = "cancel"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlStudy(Keyed):
+    """Pause, stop, cancel or resume the study."""
+
+    control: Control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

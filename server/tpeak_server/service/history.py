@@ -7,7 +7,7 @@ another replica has written, replaces the records that changed. Nothing is rebui
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
+from tpeak_server.domain.hosts import Host
 from tpeak_server.domain.observations import Floats, Outcome, View
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
@@ -54,6 +55,14 @@ class CompleteCurves:
             if not math.isnan(values[0]):
                 insort(self._by_step[step], sign * values[0])
 
+    def remove(self, record: TrialRecord, sign: float) -> None:
+        """Counts a complete trial no longer: its curve is what it was when it was added."""
+        self.complete -= 1
+        for step, values in record.curve.items():
+            if not math.isnan(values[0]):
+                losses = self._by_step[step]
+                del losses[bisect_left(losses, sign * values[0])]
+
 
 class Column:
     """One parameter over all trial numbers: internal values, and the id of the distribution each came from."""
@@ -70,7 +79,10 @@ class Column:
 
 
 class History:
-    """Everything about one study that suggesting and pruning need, kept by change."""
+    """Everything about one study that suggesting and pruning need, kept by change.
+
+    `forgotten` counts the times that something was taken back which a sampler may have seen.
+    """
 
     def __init__(self, delta: Delta) -> None:
         self.study: Study = delta.study
@@ -78,6 +90,8 @@ class History:
         self.interned: dict[int, Interned] = {}
         self.ids: dict[tuple[str, str], int] = {}
         self.unfinished: dict[int, TrialRecord] = {}
+        self.hosts: Mapping[str, Host] = {}
+        self.forgotten = 0
         self.curves = CompleteCurves()
         self.counts: Counter[TrialState] = Counter()
         self._states: dict[int, TrialState] = {}
@@ -95,7 +109,7 @@ class History:
 
     def apply(self, delta: Delta) -> None:
         """Takes the changed records over and advances to the delta's clock."""
-        self.study, self.clock = delta.study, delta.clock
+        self.study, self.clock, self.hosts = delta.study, delta.clock, delta.hosts
         for interned in delta.interned:
             self.intern(interned)
         for record in delta.records:
@@ -156,23 +170,34 @@ class History:
 
     def _replace(self, record: TrialRecord) -> None:
         number, state = record.trial.number, record.trial.state
-        before = self._states.get(number)
+        before = self._states.pop(number, None)
         if before is not None:
             self.counts[before] -= 1
-        elif record.trial.sampled_at_seq is not None:
+        self.unfinished.pop(number, None)
+        if before in TEACHES:
+            self._clear_row(number)
+        if record.trial.deleted:
+            self._forget(record, before)
+            return
+        if before is None and record.trial.sampled_at_seq is not None:
             self._remember_proposal(record.trial)
         self.counts[state] += 1
         self._states[number] = state
         if state in UNFINISHED:
             self.unfinished[number] = record
+            self.forgotten += before in TEACHES
             return
-        self.unfinished.pop(number, None)
         if state is TrialState.COMPLETE and before is not TrialState.COMPLETE:
             self.curves.add(record, self.study.signs[0])
-        if before in TEACHES:
-            self._clear_row(number)
         if state in TEACHES:
             self._write_row(number, record)
+
+    def _forget(self, record: TrialRecord, before: TrialState | None) -> None:
+        """The rest of what is left of a deleted trial."""
+        if before is TrialState.COMPLETE:
+            self.curves.remove(record, self.study.signs[0])
+        self._proposals.pop(record.trial.number, None)
+        self.forgotten += before is not None
 
     def _write_row(self, number: int, record: TrialRecord) -> None:
         self._grow_to(number + 1)
@@ -199,7 +224,7 @@ class History:
                 del self._proposals[number]
 
     def _clear_row(self, number: int) -> None:
-        """Forgets a lost trial's row before a late result takes its place."""
+        """Forgets a trial's row: a late result takes the place of a lost one's, nothing that of a deleted one's."""
         self._view = None
         self._outcome[number] = SILENT
         for column in self._columns.values():

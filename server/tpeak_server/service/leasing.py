@@ -29,27 +29,31 @@ class Released:
 
 def heartbeat(ledger: Ledger, command: Heartbeat) -> Beat:
     """Renews the lease."""
-    ledger.renew(ledger.live_lease(command.number, command.lease or ""))
-    return Beat(lease_seconds=ledger.study.lease_seconds)
+    lease = ledger.live_lease(command.number, command.lease or "")
+    ledger.renew(lease)
+    return Beat(lease_seconds=ledger.study.lease_seconds, cancel=lease.cancelled)
 
 
 def release(ledger: Ledger, command: Release) -> Released:
-    """Gives the trial back; no attempt is used up."""
+    """Gives the trial back; no attempt is used up. One that is to be cancelled fails."""
     lease = ledger.lease(command.number, command.lease or "")
     record = ledger.record(command.number)
     step = command.step
     if step is None and command.checkpoint is not None and record.curve:
         step = max(record.curve)
+    state = TrialState.FAILED if lease.cancelled else TrialState.WAITING
     if lease.ended is LeaseEnd.RELEASED and lease.checkpoint == command.checkpoint:
-        return Released(number=command.number, state=TrialState.WAITING, seq=ledger.seq)
+        return Released(number=command.number, state=state, seq=ledger.seq)
     if not lease.live:
         raise LeaseLost(f"the lease of trial {command.number} has ended ({lease.ended}); there is nothing to release")
     ledger.writable()
     ended = replace(lease, live=False, ended=LeaseEnd.RELEASED, checkpoint=command.checkpoint, checkpoint_step=step)
     ledger.change_lease(ended)
-    ledger.change(released(record.trial, checkpointed=command.checkpoint is not None))
-    ledger.event("released", command.number, epoch=lease.epoch, step=step)
-    return Released(number=command.number, state=TrialState.WAITING, seq=ledger.seq)
+    ledger.change(
+        released(record.trial, checkpointed=command.checkpoint is not None, cancelled=lease.cancelled),
+    )
+    ledger.event("released", command.number, epoch=lease.epoch, step=step, state=str(state))
+    return Released(number=command.number, state=state, seq=ledger.seq)
 
 
 def expire(ledger: Ledger, command: Expire) -> None:
@@ -65,7 +69,7 @@ def expire(ledger: Ledger, command: Expire) -> None:
     if (command.number, command.epoch) in ledger.changes.renewed:
         return
     ledger.end_lease(lease, LeaseEnd.EXPIRED)
-    trial = expired(record.trial, max_attempts=ledger.study.max_attempts)
+    trial = expired(record.trial, max_attempts=ledger.study.max_attempts, cancelled=lease.cancelled)
     ledger.change(trial)
     ledger.event("expired", command.number, epoch=command.epoch, state=str(trial.state), attempt=trial.attempt)
 

@@ -5,7 +5,7 @@ A command checks everything before it changes anything here, so that one which i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from tpeak_server.domain.changes import Changes, Clock, Delta, Event, LateResult, Locked, Request
 from tpeak_server.domain.distributions import Distribution, canonical
 from tpeak_server.domain.errors import Invalid, LeaseLost, StudyArchived, TrialNotFound
+from tpeak_server.domain.hosts import Host
 from tpeak_server.domain.observations import Decision
 from tpeak_server.domain.study import Study, StudyState
 from tpeak_server.domain.trial import (
@@ -44,6 +45,8 @@ class Ledger:
         self.reports: dict[tuple[int, int, int], Report] = dict(locked.reports)
         self.ended_curves = locked.ended_curves
         self.requests: dict[str, tuple[bytes, Any]] = dict(locked.requests)
+        self.durations_s = locked.durations_s
+        self.hosts: dict[str, Host] = dict(history.hosts)
         self.changes = Changes()
         self.next_number = locked.clock.next_number
         self.handed = locked.clock.handed
@@ -52,6 +55,7 @@ class Ledger:
         self._seq = locked.clock.seq
         self._ids: dict[tuple[str, str], int] = dict(history.ids)
         self._trials = locked.trials
+        self._whole = locked.whole
         self._suggested = locked.suggested
         self._leases: dict[tuple[int, int], Lease] = dict(locked.leases)
         self._records: dict[int, TrialRecord] = {}
@@ -68,22 +72,29 @@ class Ledger:
             raise StudyArchived("the study is archived: it can be read by its id, and nothing can be added to it")
 
     def record(self, number: int) -> TrialRecord:
-        """The trial as of now. Raises TrialNotFound.
+        """The trial as of now, deleted or not. Raises TrialNotFound.
 
-        Of a trial that had finished before this batch only its row is at hand, without its curve; its suggestions are
-        known where an ask is repeated.
+        Of a trial that had finished before this batch only its row is at hand, without its curve, unless the batch
+        asked for the whole; its suggestions are known where an ask is repeated.
         """
-        record = self._records.get(number) or self.history.unfinished.get(number)
+        record = self._records.get(number) or self.history.unfinished.get(number) or self._whole.get(number)
         if record is not None:
             return record
         trial = self._trials.get(number)
         if trial is None:
-            raise TrialNotFound(f"the study has no trial {number}; its numbers end at {self.next_number - 1}")
+            raise self._not_found(number)
         return TrialRecord(
             trial=trial,
             lease=self._leases.get((number, trial.told_epoch or trial.epoch)),
             suggested=self._suggested.get(number, {}),
         )
+
+    def visible(self, number: int) -> TrialRecord:
+        """The trial as of now. Raises TrialNotFound, for a deleted one too."""
+        record = self.record(number)
+        if record.trial.deleted:
+            raise self._not_found(number)
+        return record
 
     def lease(self, number: int, token: str) -> Lease:
         """The trial's lease with this token, live or ended. Raises LeaseLost where the trial never had it."""
@@ -157,8 +168,7 @@ class Ledger:
     def change(self, trial: Trial) -> None:
         """Writes the trial's new row."""
         record = self.record(trial.number)
-        if record.trial.state not in UNFINISHED:
-            # The record of a trial that had ended holds no curve: the cache must read it anew.
+        if self._partial(record):
             self.stale = True
         self._records[trial.number] = replace(record, trial=trial)
         self._put_trial(trial)
@@ -226,9 +236,17 @@ class Ledger:
             self.changes.attrs[number, key] = value
         record = self.record(number)
         merged = {**record.trial.user_attrs, **user_attrs}
-        self._records[number] = replace(record, trial=replace(record.trial, user_attrs=merged))
-        if record.trial.state not in UNFINISHED:
+        if self._partial(record):
             self.stale = True
+        self._records[number] = replace(record, trial=replace(record.trial, user_attrs=merged))
+
+    def put_host(self, host: Host) -> None:
+        """Stores how a host fares; one that has not failed last is as good as unknown."""
+        self.changes.hosts[host.name] = host
+        if host.failures:
+            self.hosts[host.name] = host
+        else:
+            self.hosts.pop(host.name, None)
 
     def keep_late(self, late: LateResult) -> None:
         """Keeps the body of a tell that is answered 409."""
@@ -250,11 +268,19 @@ class Ledger:
             study=self.study,
             interned=list(self.changes.interned.values()),
             records=list(self._records.values()),
+            hosts=self.hosts,
         )
 
     def running(self) -> bool:
         """Whether any worker holds a trial."""
-        return self._count(TrialState.RUNNING) > 0
+        return next(self.live_leases(), None) is not None
+
+    def live_leases(self) -> Iterator[Lease]:
+        """The leases of the trials that workers hold."""
+        for number in self.history.unfinished.keys() | self._records.keys():
+            lease = self.record(number).lease
+            if lease is not None and lease.live:
+                yield lease
 
     def waiting(self) -> list[int]:
         """The numbers of waiting trials, in order."""
@@ -262,9 +288,13 @@ class Ledger:
         numbers |= {n for n, record in self._records.items() if record.trial.state is TrialState.WAITING}
         return sorted(numbers)
 
-    def _count(self, state: TrialState) -> int:
-        unfinished = {**self.history.unfinished, **self._records}
-        return sum(record.trial.state is state for record in unfinished.values())
+    def _partial(self, record: TrialRecord) -> bool:
+        """Whether the record holds only what the row of a trial says that had ended: the cache must read it anew."""
+        number = record.trial.number
+        return record.trial.state not in UNFINISHED and number not in self._whole
+
+    def _not_found(self, number: int) -> TrialNotFound:
+        return TrialNotFound(f"the study has no trial {number}; its numbers end at {self.next_number - 1}")
 
     def _put_trial(self, trial: Trial) -> None:
         where = self.changes.created if trial.number in self.changes.created else self.changes.updated

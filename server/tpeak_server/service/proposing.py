@@ -43,12 +43,13 @@ MAX_LAG = 100
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """What a sampler sees for one space: the view as of one seq, when `first` was the next number, and as pending what
-    ran then and every number from there up to `next`.
+    ran then and every number from there up to `next`. It is over once more than `forgotten` was forgotten.
     """
 
     seq: int
     first: int
     next: int
+    forgotten: int
     space: Mapping[str, Distribution]
     view: View
     pending: Mapping[str, Floats]
@@ -231,6 +232,7 @@ def scene_of(history: History, space: Mapping[str, Distribution]) -> Scene:
         seq=history.clock.seq,
         first=history.clock.next_number,
         next=history.clock.next_number,
+        forgotten=history.forgotten,
         space=space,
         view=history.view(space),
         pending=history.pending(space),
@@ -238,6 +240,8 @@ def scene_of(history: History, space: Mapping[str, Distribution]) -> Scene:
 
 
 def _outdated(scene: Scene, history: History) -> bool:
+    if scene.forgotten != history.forgotten:
+        return True
     seen = len(scene.view.numbers)
     missed, created = history.teaching() - seen, history.clock.next_number - scene.first
     return missed > min(MAX_LAG, LAG * seen) or created > KEPT_PROPOSALS // 2

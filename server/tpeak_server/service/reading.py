@@ -76,4 +76,5 @@ class Reading:
 async def _page(connection: Driver, study_id: int, numbers: list[int], following: int | None = None) -> Page:
     delta = await load_trials(connection, study_id, numbers)
     interned = {row.id: row for row in delta.interned}
-    return Page(records=delta.records, interned=interned, next=following, seq=delta.clock.seq)
+    visible = [record for record in delta.records if not record.trial.deleted]
+    return Page(records=visible, interned=interned, next=following, seq=delta.clock.seq)

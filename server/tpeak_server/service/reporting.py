@@ -73,6 +73,7 @@ def report(ledger: Ledger, command: ReportSteps, pruning: Pruning) -> Reported:
         reason=decided.reason,
         kept=tuple(step.step for step in command.steps if not _same(_stored(ledger, lease, step.step), step.values)),
         lease_seconds=ledger.study.lease_seconds,
+        cancel=lease.cancelled,
         seq=ledger.seq,
     )
 

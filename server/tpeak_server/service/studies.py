@@ -27,6 +27,8 @@ COMPARED = (
     "timeout_s",
     "lease_seconds",
     "max_attempts",
+    "max_host_failures",
+    "late_results",
 )
 """Settings that a second creator of a study may contradict, and is told so."""
 

@@ -9,9 +9,23 @@ from typing import Any
 
 from tpeak_server.domain.changes import LateResult
 from tpeak_server.domain.errors import AlreadyFinished, Conflict, Invalid, InvalidValue, LeaseLost, NotRunning
-from tpeak_server.domain.trial import FINAL, Lease, LeaseEnd, Trial, TrialRecord, TrialState, finished
+from tpeak_server.domain.study import LateResults
+from tpeak_server.domain.trial import (
+    CANCELLED,
+    FINAL,
+    Lease,
+    LeaseEnd,
+    Trial,
+    TrialRecord,
+    TrialState,
+    finished,
+    returned,
+)
 from tpeak_server.service.commands import Tell
+from tpeak_server.service.hosts import note_outcome
 from tpeak_server.service.ledger import Ledger
+
+RETURNED_NAN = "the objective returned NaN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +50,7 @@ class Result:
 
 def tell(ledger: Ledger, command: Tell) -> Told:
     """Stores the result, or repeats the first answer. What is refused with a conflict is kept in `late_results`."""
-    record = ledger.record(command.number)
+    record = ledger.record(command.number) if command.lease else ledger.visible(command.number)
     try:
         return _tell(ledger, command, record)
     except Conflict as conflict:
@@ -54,18 +68,45 @@ def tell(ledger: Ledger, command: Tell) -> Told:
 def _tell(ledger: Ledger, command: Tell, record: TrialRecord) -> Told:
     trial = record.trial
     lease = ledger.lease(command.number, command.lease) if command.lease else record.lease
+    if lease is not None and command.lease and lease.told_hash is not None:
+        return _repeated(ledger, command, trial, lease)
+    if trial.deleted:
+        raise LeaseLost(f"trial {command.number} has been deleted; stop working on it", where="/lease")
     epoch = lease.epoch if lease is not None else trial.epoch
     if trial.state in FINAL:
-        return _repeated(trial, epoch, command, ledger)
+        return _told_already(ledger, command, trial, epoch)
     ledger.writable()
     result = _result(ledger, command, record, epoch)
     _accept(command, lease, trial, result, ledger)
-    _store(ledger, command, record, lease, result)
+    _end_leases(ledger, command, record, lease)
+    if command.retry and lease is not None and not lease.cancelled:
+        _return(ledger, command, trial, lease)
+    else:
+        _finish(ledger, command, trial, epoch, result)
+    if command.lease and lease is not None:
+        note_outcome(ledger, command, lease, ended_trial=ledger.record(trial.number).trial.state in FINAL)
+    if command.user_attrs:
+        ledger.set_attrs(trial.number, command.user_attrs)
     return _told(ledger, command.number)
 
 
-def _repeated(trial: Trial, epoch: int, command: Tell, ledger: Ledger) -> Told:
-    if trial.told_epoch == epoch and trial.told_hash == _content(command):
+def _repeated(ledger: Ledger, command: Tell, trial: Trial, lease: Lease) -> Told:
+    """The first answer to what the lease has told. Raises AlreadyFinished and LeaseLost for anything else."""
+    if lease.told_hash != _content(command):
+        if trial.state in FINAL and not trial.deleted:
+            raise AlreadyFinished(f"trial {trial.number} is {trial.state} with another result, which stands")
+        raise LeaseLost(f"this lease of trial {trial.number} has told another result ({lease.ended})", where="/lease")
+    if trial.told_epoch == lease.epoch:
+        return _told(ledger, trial.number)
+    # The trial has been tried again since: only of a failure is that possible.
+    state = TrialState.WAITING if lease.ended is LeaseEnd.RETURNED else TrialState.FAILED
+    cause = RETURNED_NAN if command.state is TrialState.COMPLETE else _cause(command, lease)
+    return Told(number=trial.number, state=state, values=None, cause=cause, seq=ledger.seq)
+
+
+def _told_already(ledger: Ledger, command: Tell, trial: Trial, epoch: int) -> Told:
+    """The first answer to a result without a lease. Raises AlreadyFinished for any other."""
+    if command.lease is None and trial.told_epoch == epoch and trial.told_hash == _content(command):
         return _told(ledger, trial.number)
     raise AlreadyFinished(f"trial {trial.number} is {trial.state} with another result, which stands")
 
@@ -77,7 +118,13 @@ def _accept(command: Tell, lease: Lease | None, trial: Trial, result: Result, le
             raise NotRunning(f"trial {trial.number} is waiting: ask for it before you tell its result")
         return
     assert lease is not None, "a lease was found by its token"
-    if not lease.live and not _worth_it(ledger, lease, result):
+    if lease.live:
+        return
+    if ledger.study.late_results is LateResults.REFUSE:
+        raise LeaseLost(
+            f"the lease of trial {trial.number} has ended ({lease.ended}); this study takes no late results"
+        )
+    if not _worth_it(ledger, lease, result):
         raise LeaseLost(f"the lease of trial {trial.number} has ended ({lease.ended}); the result is kept aside")
 
 
@@ -93,19 +140,28 @@ def _decided_to_prune(ledger: Ledger, lease: Lease) -> bool:
     return ended is not None and ended.prune
 
 
-def _store(ledger: Ledger, command: Tell, record: TrialRecord, lease: Lease | None, result: Result) -> None:
-    trial = record.trial
-    epoch = lease.epoch if lease is not None else trial.epoch
-    newest = record.lease
-    if newest is not None and newest.live and newest.epoch != epoch:
-        ledger.end_lease(newest, LeaseEnd.SUPERSEDED)
-    if newest is None or newest.epoch != epoch:
+def _end_leases(ledger: Ledger, command: Tell, record: TrialRecord, lease: Lease | None) -> None:
+    """Ends the lease that tells, which keeps what it told, and a newer one."""
+    newest, told = record.lease, None if lease is None else lease.epoch
+    if newest is not None and newest.epoch != told:
         # The winning curve is another epoch's, which the cache does not hold.
         ledger.stale = True
-    if lease is not None:
-        lease = ledger.note_used(lease, command.used)
-        if lease.live:
-            ledger.end_lease(lease, LeaseEnd.TOLD)
+        if newest.live:
+            ledger.end_lease(newest, LeaseEnd.SUPERSEDED)
+    if lease is None:
+        return
+    goes_on = command.retry and not lease.cancelled and not _last_attempt(ledger, record.trial)
+    if lease.live:
+        lease = replace(lease, live=False, ended=LeaseEnd.RETURNED if goes_on else LeaseEnd.TOLD)
+    used = lease.used if command.used is None else command.used
+    ledger.change_lease(replace(lease, used=used, told_hash=_content(command)))
+
+
+def _last_attempt(ledger: Ledger, trial: Trial) -> bool:
+    return trial.attempt + 1 >= ledger.study.max_attempts
+
+
+def _finish(ledger: Ledger, command: Tell, trial: Trial, epoch: int, result: Result) -> None:
     ledger.change(
         finished(
             trial,
@@ -117,13 +173,22 @@ def _store(ledger: Ledger, command: Tell, record: TrialRecord, lease: Lease | No
             told_hash=_content(command),
         )
     )
-    if command.user_attrs:
-        ledger.set_attrs(trial.number, command.user_attrs)
     ledger.event("told", trial.number, state=str(result.state), epoch=epoch)
+
+
+def _return(ledger: Ledger, command: Tell, trial: Trial, lease: Lease) -> None:
+    """Lets the trial be tried again, unless this was its last attempt."""
+    after = returned(trial, max_attempts=ledger.study.max_attempts, host=lease.host, cause=command.error)
+    if after.state in FINAL:
+        after = replace(after, told_epoch=lease.epoch, told_hash=_content(command))
+    ledger.change(after)
+    ledger.event("returned", trial.number, epoch=lease.epoch, state=str(after.state), attempt=after.attempt)
 
 
 def _result(ledger: Ledger, command: Tell, record: TrialRecord, epoch: int) -> Result:
     """What the tell comes to. Raises Invalid and InvalidValue."""
+    if command.retry and (command.state is not TrialState.FAILED or command.lease is None):
+        raise Invalid("retry is for a failure that is told under its lease", where="/retry")
     objectives = len(ledger.study.directions)
     values = command.values
     if command.state is TrialState.COMPLETE:
@@ -132,7 +197,7 @@ def _result(ledger: Ledger, command: Tell, record: TrialRecord, epoch: int) -> R
                 f"a complete trial of this study needs {objectives} value(s), got {len(values or ())}", where="/values"
             )
         if any(math.isnan(value) for value in values):
-            return Result(state=TrialState.FAILED, values=None, cause="the objective returned NaN")
+            return Result(state=TrialState.FAILED, values=None, cause=RETURNED_NAN)
         return Result(state=TrialState.COMPLETE, values=values, cause=None)
     if command.state is TrialState.PRUNED:
         return Result(
@@ -140,7 +205,12 @@ def _result(ledger: Ledger, command: Tell, record: TrialRecord, epoch: int) -> R
         )
     if values is not None:
         raise Invalid("a failed trial has no values; leave them out", where="/values")
-    return Result(state=TrialState.FAILED, values=None, cause=command.error)
+    return Result(state=TrialState.FAILED, values=None, cause=_cause(command, record.lease))
+
+
+def _cause(command: Tell, lease: Lease | None) -> str | None:
+    """Why a trial is told to have failed."""
+    return command.error or (CANCELLED if lease is not None and lease.cancelled else None)
 
 
 def _last_values(ledger: Ledger, record: TrialRecord, epoch: int) -> tuple[float, ...] | None:
@@ -171,7 +241,7 @@ def _body(command: Tell) -> Mapping[str, Any]:
         "error": command.error,
         "user_attrs": dict(command.user_attrs),
         "used": command.used and list(command.used),
-    }
+    } | ({"retry": True} if command.retry else {})
 
 
 def _named(values: tuple[float, ...] | None) -> list[float | str] | None:

@@ -12,12 +12,14 @@ from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.trial import Lease, Report, Trial, TrialRecord, up_to_checkpoint
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.rows import (
+    HOST_COLUMNS,
     INTERNED_COLUMNS,
     LEASE_COLUMNS,
     REPORT_COLUMNS,
     STUDY_COLUMNS,
     SUGGESTION_COLUMNS,
     TRIAL_COLUMNS,
+    host_from_row,
     interned_from_row,
     lease_from_row,
     report_from_row,
@@ -39,11 +41,12 @@ LEASES = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %(study)s"
 SUGGESTIONS = f"SELECT {SUGGESTION_COLUMNS} FROM suggestions WHERE study_id = %(study)s"
 REPORTS = f"SELECT {REPORT_COLUMNS} FROM reports WHERE study_id = %(study)s"
 ATTRS = "SELECT number, key, value FROM trial_attrs WHERE study_id = %(study)s"
+HOSTS = f"SELECT {HOST_COLUMNS} FROM hosts WHERE study_id = %(study)s AND failures > 0"
 ONLY = " AND number = ANY(%(numbers)s)"
 
 
 async def load_all(connection: Driver, study_id: int) -> Delta:
-    """The whole study; the caller's transaction sees one snapshot. Raises StudyNotFound."""
+    """The whole study, deleted trials too; the caller's transaction sees one snapshot. Raises StudyNotFound."""
     return await _delta(connection, study_id, None)
 
 
@@ -54,7 +57,7 @@ async def load_changed(connection: Driver, study_id: int, after: int) -> Delta:
 
 
 async def load_trials(connection: Driver, study_id: int, numbers: list[int]) -> Delta:
-    """Whole records of some trials. Raises StudyNotFound."""
+    """Whole records of some trials, deleted or not. Raises StudyNotFound."""
     return await _delta(connection, study_id, numbers)
 
 
@@ -70,6 +73,7 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -
         suggestions = await connection.execute(SUGGESTIONS + only, keys, binary=True)
         reports = await connection.execute(REPORTS + only, keys, binary=True)
         attrs = await connection.execute(ATTRS + only, keys)
+        hosts = await connection.execute(HOSTS, keys)
         clock_row, study_row = await clock.fetchone(), await study.fetchone()
         if clock_row is None or study_row is None:
             raise StudyNotFound("there is no such study; it may have been made on another database")
@@ -84,6 +88,7 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -
                 _by_number(map(report_from_row, await reports.fetchall())),
                 _attrs(await attrs.fetchall()),
             ),
+            hosts={host.name: host for host in map(host_from_row, await hosts.fetchall())},
         )
 
 

@@ -7,24 +7,27 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tpeak_server.domain.distributions import from_spec
-from tpeak_server.domain.study import Direction, Study, StudyState
+from tpeak_server.domain.hosts import Host
+from tpeak_server.domain.study import Direction, LateResults, Study, StudyState
 from tpeak_server.domain.trial import Interned, Lease, LeaseEnd, Report, Suggested, Trial, TrialState
 
 STUDY_COLUMNS = (
     "id, name, directions, sampler, pruner, seed, state, space, max_trials, timeout_s, lease_seconds, max_attempts, "
-    "user_attrs, tags, note, created_at, first_ask_at"
+    "user_attrs, tags, note, created_at, first_ask_at, late_results, max_host_failures"
 )
 TRIAL_COLUMNS = (
     "number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch, attempt, told_epoch, told_hash, "
-    "cause, sampled_at_seq, sampler_version, resume_epoch, created_at, started_at, finished_at"
+    "cause, sampled_at_seq, sampler_version, resume_epoch, created_at, started_at, finished_at, avoid_host, deleted"
 )
 LEASE_COLUMNS = (
     "number, epoch, token, worker, request_id, ordinal, request_hash, used, live, ended, "
-    "extract(epoch FROM expires_at - tpeak_now())::float8, resume_epoch, checkpoint, checkpoint_step"
+    "extract(epoch FROM expires_at - tpeak_now())::float8, resume_epoch, checkpoint, checkpoint_step, "
+    "extract(epoch FROM tpeak_now() - issued_at)::float8, host, cancelled, told_hash"
 )
 REPORT_COLUMNS = "number, epoch, step, values, cost, seq, prune, reason"
 SUGGESTION_COLUMNS = "number, name, distribution_id, value, seq"
 INTERNED_COLUMNS = "id, name, spec, seen_seq"
+HOST_COLUMNS = "host, failures, owed, paused_until, cause"
 
 
 def study_from_row(row: Sequence[Any]) -> Study:
@@ -48,6 +51,8 @@ def study_from_row(row: Sequence[Any]) -> Study:
         note=row[14],
         created_at=row[15],
         first_ask_at=row[16],
+        late_results=LateResults(row[17]),
+        max_host_failures=row[18],
     )
 
 
@@ -72,6 +77,8 @@ def trial_from_row(row: Sequence[Any]) -> Trial:
         created_at=row[16],
         started_at=row[17],
         finished_at=row[18],
+        avoid_host=row[19],
+        deleted=row[20],
     )
 
 
@@ -92,6 +99,10 @@ def lease_from_row(row: Sequence[Any]) -> Lease:
         resume_epoch=row[11],
         checkpoint=row[12],
         checkpoint_step=row[13],
+        age_s=row[14],
+        host=row[15],
+        cancelled=row[16],
+        told_hash=None if row[17] is None else bytes(row[17]),
     )
 
 
@@ -117,6 +128,11 @@ def suggested_from_row(row: Sequence[Any]) -> Suggested:
 def interned_from_row(row: Sequence[Any]) -> Interned:
     """A distribution from INTERNED_COLUMNS."""
     return Interned(id=row[0], name=row[1], distribution=from_spec(json.loads(row[2])), seen_seq=row[3])
+
+
+def host_from_row(row: Sequence[Any]) -> Host:
+    """A host from HOST_COLUMNS."""
+    return Host(name=row[0], failures=row[1], owed=row[2], paused_until=row[3], cause=row[4])
 
 
 def array_text(values: Iterable[Any] | None) -> str | None:

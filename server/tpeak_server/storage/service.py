@@ -19,8 +19,14 @@ ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid, client_
     last_seen = tpeak_now()
 """
 SEEN = "UPDATE workers SET last_seen = tpeak_now() WHERE id = ANY(%s)"
+# Of a worker's host, the study in which it is paused for longest.
 WORKERS = """
-SELECT id, host, pid, client_version, python, job, git_commit, git_dirty, registered_at, last_seen FROM workers
+SELECT id, workers.host, pid, client_version, python, job, git_commit, git_dirty, registered_at, last_seen,
+    coalesce(failures, 0), CASE WHEN paused_s > 0 THEN paused_s END, cause
+FROM workers LEFT JOIN (
+    SELECT DISTINCT ON (host) host, failures, extract(epoch FROM paused_until - tpeak_now())::float8 AS paused_s, cause
+    FROM hosts WHERE failures > 0 ORDER BY host, paused_until DESC NULLS LAST, failures DESC
+) AS failing ON failing.host = workers.host
 ORDER BY last_seen DESC, id LIMIT 10000
 """
 TICK_AGE = "SELECT extract(epoch FROM tpeak_now() - reaper_tick)::float8 FROM meta"
@@ -37,7 +43,10 @@ HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A process that asks for trials."""
+    """A process that asks for trials.
+
+    `fast_failures` in a row of its host, how many seconds that is still paused for them, and the last one's cause.
+    """
 
     id: str
     host: str
@@ -49,6 +58,9 @@ class Worker:
     git_dirty: bool | None = None
     registered_at: datetime | None = None
     last_seen: datetime | None = None
+    fast_failures: int = 0
+    paused_s: float | None = None
+    cause: str | None = None
 
 
 async def register(connection: Driver, worker: Worker) -> None:

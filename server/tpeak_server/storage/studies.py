@@ -15,7 +15,8 @@ from tpeak_server.storage.rows import STUDY_COLUMNS, study_from_row
 CLAIM = "INSERT INTO study_names (name, study_id) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING study_id"
 CREATE = """
 INSERT INTO studies (id, name, directions, sampler, pruner, space, seed, state, max_trials, timeout_s, lease_seconds,
-    max_attempts, user_attrs, tags, note) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    max_attempts, max_host_failures, late_results, user_attrs, tags, note)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 START_CLOCK = "INSERT INTO study_clocks (study_id, seq) VALUES (%s, 1)"
 CREATED = "INSERT INTO events (study_id, seq, kind) VALUES (%s, 1, 'created')"
@@ -26,7 +27,9 @@ BY_ID = f"SELECT {STUDY_COLUMNS} FROM studies WHERE id = %s"
 PAGE = f"""
 SELECT {STUDY_COLUMNS} FROM studies WHERE state <> 'archived' AND (%s::text IS NULL OR name > %s) ORDER BY name LIMIT %s
 """
-COUNTS = "SELECT study_id, state, count(*) FROM trials WHERE study_id = ANY(%s) GROUP BY study_id, state"
+COUNTS = """
+SELECT study_id, state, count(*) FROM trials WHERE study_id = ANY(%s) AND NOT deleted GROUP BY study_id, state
+"""
 SEQS = "SELECT study_id, seq FROM study_clocks WHERE study_id = ANY(%s)"
 
 
@@ -101,6 +104,8 @@ def _row(study: Study) -> tuple[Any, ...]:
         study.timeout_s,
         study.lease_seconds,
         study.max_attempts,
+        study.max_host_failures,
+        str(study.late_results),
         json.dumps(study.user_attrs),
         list(study.tags),
         study.note,

@@ -1,4 +1,4 @@
-"""Which trials a reader means: by state, by change, the best one."""
+"""Which trials a reader means: by state, by change, the best one; never a deleted one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from tpeak_server.storage.database import Driver
 
 PAGE = """
 SELECT number FROM trials
-WHERE study_id = %(study)s AND number > %(after)s AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
+WHERE study_id = %(study)s AND NOT deleted AND number > %(after)s
+    AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
     AND (%(since)s::bigint IS NULL OR number IN (
         SELECT number FROM events WHERE study_id = %(study)s AND seq > %(since)s AND number IS NOT NULL
         UNION SELECT number FROM suggestions WHERE study_id = %(study)s AND seq > %(since)s
@@ -19,7 +20,8 @@ ORDER BY number LIMIT %(limit)s
 # PostgreSQL sorts NaN above infinity, so only finite values may be ranked; among equals the earliest wins.
 BEST = """
 SELECT number FROM trials
-WHERE study_id = %(study)s AND state = 'complete' AND values[1] NOT IN ('NaN', 'Infinity', '-Infinity')
+WHERE study_id = %(study)s AND NOT deleted AND state = 'complete'
+    AND values[1] NOT IN ('NaN', 'Infinity', '-Infinity')
 ORDER BY %(sign)s::float8 * values[1], number LIMIT 1
 """
 

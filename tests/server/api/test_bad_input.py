@@ -50,6 +50,18 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("PATCH /studies/{study}", "/name", "", "invalid_request"),
     ("PATCH /studies/{study}", "/sampler/n_startup_trials", 1, "invalid_request"),
     ("PATCH /studies/{study}", "/directions", ["maximize"], "invalid_request"),
+    ("POST /studies", "/max_host_failures", 0, "invalid_request"),
+    ("POST /studies", "/max_host_failures", 2.0, "invalid_request"),
+    ("POST /studies", "/late_results", "keep", "invalid_request"),
+    ("PATCH /studies/{study}", "/max_host_failures", 2**31, "invalid_request"),
+    ("PATCH /studies/{study}", "/late_results", True, "invalid_request"),
+    ("POST /studies/{study}/pause", "/request_id", "", "invalid_request"),
+    ("POST /studies/{study}/cancel", "/request_id", "x" * 129, "invalid_request"),
+    ("POST /studies/{study}/ask", "/host", "", "invalid_request"),
+    ("POST /studies/{study}/ask", "/host", "x" * 256, "invalid_request"),
+    ("POST /studies/{study}/ask", "/wall_time_s", -1.0, "invalid_request"),
+    ("POST /studies/{study}/ask", "/wall_time_s", "Infinity", "invalid_request"),
+    ("POST /studies/{study}/ask", "/resumable", 1, "invalid_request"),
     ("POST /studies/{study}/ask", "/count", 0, "invalid_request"),
     ("POST /studies/{study}/ask", "/count", 1001, "invalid_request"),
     ("POST /studies/{study}/ask", "/count", 2.0, "invalid_request"),
@@ -83,6 +95,8 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("POST /studies/{study}/trials/{number}/tell", "/values/0", "0.5", "invalid_request"),
     ("POST /studies/{study}/trials/{number}/tell", "/constraints/0", None, "invalid_request"),
     ("POST /studies/{study}/trials/{number}/tell", "/error", 1, "invalid_request"),
+    ("POST /studies/{study}/trials/{number}/tell", "/retry", 1, "invalid_request"),
+    ("POST /studies/{study}/trials/{number}/tell", "/retry", True, "invalid_request"),
     ("POST /studies/{study}/trials/{number}/heartbeat", "/lease", "", "invalid_request"),
     ("POST /studies/{study}/trials/{number}/release", "/step", "3", "invalid_request"),
     ("POST /studies/{study}/trials/{number}/release", "/checkpoint", 3, "invalid_request"),
@@ -96,7 +110,9 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("POST /studies/{study}/trials", "/trials/1/params/c", "b", "invalid_value"),
     ("POST /studies/{study}/trials", "/trials/1/distributions/n/low", 10, "invalid_distribution"),
     ("POST /studies/{study}/trials", "/trials/1/values", ["NaN"], "invalid_value"),
-    ("PATCH /studies/{study}/trials/{number}", "/user_attrs", None, "invalid_request"),
+    ("PATCH /studies/{study}/trials/{number}", "/user_attrs", [], "invalid_request"),
+    ("PATCH /studies/{study}/trials/{number}", "/action", "pause", "invalid_request"),
+    ("PATCH /studies/{study}/trials/{number}", "/cause", 1, "invalid_request"),
     ("POST /workers", "/pid", -1, "invalid_request"),
     ("POST /workers", "/git_dirty", "no", "invalid_request"),
     ("POST /workers", "/job", [], "invalid_request"),
@@ -142,3 +158,21 @@ def test_a_key_with_a_slash_is_escaped_in_the_pointer(target: Any) -> None:
     assert (problem["code"], problem["where"]) == ("invalid_distribution", "/distributions/a~1b~0c/low")
     problem = target.send(ASK, {**target.valid(ASK), "a/b~c": 1}).json()
     assert (problem["code"], problem["where"]) == ("invalid_request", "/a~1b~0c")
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [({}, "/user_attrs"), ({"cause": "none"}, "/cause"), ({"user_attrs": {}, "cause": "none"}, "/cause")],
+)
+def test_a_change_of_a_trial_changes_something_and_a_cause_is_for_an_action(
+    target: Any, body: dict[str, Any], where: str
+) -> None:
+    problem = target.send("PATCH /studies/{study}/trials/{number}", {"request_id": "key", **body}).json()
+    assert (problem["code"], problem["where"]) == ("invalid_request", where)
+    assert target.now_stored() == target.stored
+
+
+def test_who_wants_a_failure_to_be_tried_again_needs_the_lease(target: Any) -> None:
+    body = {"state": "failed", "retry": True}
+    problem = target.send("POST /studies/{study}/trials/{number}/tell", body).json()
+    assert (problem["code"], problem["where"]) == ("invalid_request", "/retry")

@@ -15,7 +15,8 @@ from tpeak_server.domain.errors import StudyExists, StudyNotFound
 from tpeak_server.domain.trial import Lease, LeaseEnd, Report, Trial, TrialState
 from tpeak_server.service.studies import NewStudy, Studies
 from tpeak_server.storage.database import Database, Driver
-from tpeak_server.storage.locked import OutOfDate, load, save
+from tpeak_server.storage.locked import load
+from tpeak_server.storage.writing import OutOfDate, save
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 STALE, CREATED = 0, 1

@@ -163,7 +163,7 @@ def _shown(history: History) -> dict[str, str]:
     }
     for number, record in sorted(history.unfinished.items()):
         timeless = replace(record.trial, created_at=None, started_at=None, finished_at=None)
-        leases = [lease and replace(lease, remaining_s=0.0) for lease in (record.lease, record.resume)]
+        leases = [lease and replace(lease, remaining_s=0.0, age_s=0.0) for lease in (record.lease, record.resume)]
         curves = [sorted(curve.items()) for curve in (record.curve, record.inherited)]
         known = [sorted(timeless.user_attrs.items()), sorted(record.suggested.items()), record.prune_reason]
         shown[f"trial {number}"] = [replace(timeless, user_attrs={}), leases, curves, known]
