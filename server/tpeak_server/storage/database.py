@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
+from psycopg.pq import PipelineStatus
 from sqlalchemy import exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -105,7 +106,7 @@ class Database:
                 result = await work(connection)
                 await connection.commit()
             except BaseException:
-                if not connection.closed:
+                if not connection.closed and connection.pgconn.pipeline_status == PipelineStatus.OFF:
                     await connection.rollback()
                 raise
             return result
@@ -135,7 +136,8 @@ async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
         try:
             yield driven
         finally:
-            if driven.closed:
+            # What is left of a broken pipeline cannot be rolled back: the pool must not try to.
+            if driven.closed or driven.pgconn.pipeline_status != PipelineStatus.OFF:
                 await connection.invalidate()
 
 

@@ -82,6 +82,25 @@ def test_a_backend_that_dies_in_the_middle_leaves_nothing_and_the_work_is_done_o
     assert noted() == [2]
 
 
+def test_a_connection_that_broke_within_a_pipeline_is_given_up_without_a_trace(
+    database_url: str, noted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[int] = []
+
+    async def breaks_at_first(connection: Driver) -> None:
+        runs.append(connection.pgconn.backend_pid)
+        await connection.execute("INSERT INTO noted VALUES (%s)", [len(runs)])
+        if len(runs) == 1:
+            connection.pgconn.enter_pipeline_mode()
+            connection.pgconn.send_query_params(b"SELECT 1", None)
+            raise psycopg.OperationalError("the connection is lost")
+
+    run(database_url, lambda database: database.transaction(breaks_at_first))
+    assert noted() == [2]
+    assert len(set(runs)) == 2
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 def test_two_transactions_that_cannot_both_be_serial_are_both_done_in_the_end(database_url: str, noted: Any) -> None:
     both_have_read = asyncio.Event()
     reads = 0
