@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from tests.chaos import audit
+from tests.chaos.proxy import BROKEN, HttpProxy, PostgresProxy, Streams, message
+
 from tpeak_server.domain.tokens import generate
 from tpeak_server.storage.schema import migrate
 from tpeak_server.supervisor.account import postgres_account
 from tpeak_server.supervisor.directory import DataDirectory
 from tpeak_server.supervisor.postgres import Postgres
-
-from tests.chaos import audit
-from tests.chaos.proxy import BROKEN, HttpProxy, PostgresProxy, Streams, message
 
 NAMES = "ab"
 """The servers."""
@@ -108,7 +108,7 @@ class Cluster:
         self.sql_url = sql_url
         self.token = generate("admin")
         self._dice = dice
-        self._mutant = mutant
+        self.mutant = mutant
         self.databases: list[PostgresProxy] = []
         self.servers: list[Server] = []
         self.fronts: list[HttpProxy] = []
@@ -124,7 +124,7 @@ class Cluster:
                 f"postgresql://postgres@127.0.0.1:{database.port}/{socket_file['dbname']}"
                 "?sslmode=disable&gssencmode=disable"
             )
-            server = Server(name, self.folder, self.token, url, self._mutant)
+            server = Server(name, self.folder, self.token, url, self.mutant)
             front = HttpProxy(self._dice, server.connect)
             await front.start()
             server.start()

@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.rows import dict_row
-
 from tests.chaos import history
 from tests.chaos.history import Operation, lines_of
 

@@ -17,6 +17,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+
 from tpeak_server.domain.errors import DomainError
 from tpeak_server.domain.study import from_path, to_path
 from tpeak_server.service.application import Application

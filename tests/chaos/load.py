@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-
 from tests.chaos.history import GroupRecorder
 from tests.chaos.virtual import SPACE, Habits, VirtualWorker
 from tests.chaos.wire import Wire

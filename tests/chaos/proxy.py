@@ -20,6 +20,9 @@ Connect: TypeAlias = Callable[[], Awaitable[Streams]]
 
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 MARK = re.compile(rb"x-chaos-id: *(\S+)", re.IGNORECASE)
+LATE_S = 1.0
+"""How long a COMMIT is under way that comes late."""
+
 BROKEN = (OSError, EOFError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 
 
@@ -87,7 +90,9 @@ class HttpProxy(Proxy):
                     await self._lose(reader)
                     return
                 if fate == "duplicate":
-                    self._spawn(self._stray(request, self._dice.uniform(0, self.odds.delay_s) * self._dice.choice([0, 1])))
+                    self._spawn(
+                        self._stray(request, self._dice.uniform(0, self.odds.delay_s) * self._dice.choice([0, 1]))
+                    )
                 if fate == "delayed" and self._dice.random() < 0.5:
                     # Its sender gives up and goes on: it arrives after what was sent later.
                     self._spawn(self._stray(request, self._dice.uniform(0, self.odds.delay_s)))
@@ -172,6 +177,7 @@ class PostgresProxy(Proxy):
         """Cuts a connection; says whether there was one."""
         links = sorted(self._links, key=id)
         if links:
+            self.counts["connection cut"] += 1
             self._dice.choice(links).cut()
         return bool(links)
 
@@ -179,6 +185,7 @@ class PostgresProxy(Proxy):
         """Lets nothing pass on a connection for so long, and then cuts it: a black hole."""
         links = sorted(self._links, key=id)
         if links:
+            self.counts["connection stalled"] += 1
             self._spawn(self._dice.choice(links).stall(seconds))
         return bool(links)
 
@@ -240,6 +247,10 @@ class Link:
                 committing = watched and self._watch.feed(data)
                 if committing and self._proxy.at_commit:
                     self._proxy.counts[(when := self._proxy.at_commit.pop())] += 1
+                    if when == "late COMMIT":
+                        await asyncio.sleep(LATE_S)
+                        writer.write(data)
+                        continue
                     if when == "cut after COMMIT":
                         self._server[1].close()  # first: no answer may slip through
                         writer.write(data)

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-
 from tests.chaos.cluster import Cluster, Server, signal_all
 
 SERVER_KILL, SERVER_STOP, ROLLING = "server SIGKILL", "server SIGSTOP", "rolling SIGTERM"
 IMMEDIATE, FAST = "PostgreSQL immediate", "PostgreSQL fast"
 BACKEND_KILL, TERMINATE = "backend SIGKILL", "terminate all"
-CUT, CUT_AFTER, CUT_BEFORE, STALL = "connection cut", "cut after COMMIT", "cut before COMMIT", "black hole"
+CUT, CUT_AFTER, CUT_BEFORE, STALL = "connection cut", "cut after COMMIT", "cut before COMMIT", "stall"
+LATE = "late COMMIT"
 
 GROUPS: Sequence[Sequence[str]] = (
     (SERVER_STOP, IMMEDIATE, TERMINATE),
@@ -46,7 +46,7 @@ DOWN_S = 1.0
 """How long what was killed stays away."""
 
 STALL_S = 3.0
-CUTS = (CUT, CUT, CUT_AFTER, CUT_AFTER, CUT_BEFORE, STALL)
+CUTS = (CUT, CUT, CUT_AFTER, CUT_AFTER, CUT_BEFORE, STALL, LATE)
 """How connections to PostgreSQL end, by share."""
 
 
@@ -95,6 +95,7 @@ class Faults:
             CUT: (None, self._cut),
             CUT_AFTER: (None, lambda: self._arm(CUT_AFTER)),
             CUT_BEFORE: (None, lambda: self._arm(CUT_BEFORE)),
+            LATE: (None, lambda: self._arm(LATE)),
             STALL: (None, self._stall),
         }
 
@@ -140,8 +141,9 @@ class Faults:
     async def _roll(self) -> str:
         for server in self._cluster.servers:
             server.signal(signal.SIGTERM)
+            # uvicorn, when it is through, sends itself the signal that stopped it; its supervisor ends with 0.
             code = await server.ended()
-            if code != 0:
+            if code not in {0, -signal.SIGTERM}:
                 self.troubles.append(f"server {server.name} ended with {code} after SIGTERM")
             server.start()
             await server.ready()

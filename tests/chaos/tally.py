@@ -43,7 +43,8 @@ def counters(facts: Facts) -> dict[str, int]:
         found["keys reused"] += code == "request_id_reused"
     for study in facts.studies.values():
         found.update(_late(study))
-    found.update(fault["kind"] for fault in facts.faults)
+    # What happens to connections is counted by the proxies, when it happens.
+    found.update(fault["kind"] for fault in facts.faults if fault["kind"] in HEAVY | {"worker SIGKILL"})
     found["amnesties"] = leases.outages(facts)
     found["commits of unknown outcome"] = facts.seen.get(CUT_AFTER, 0)
     return dict(found)
@@ -144,5 +145,3 @@ def _meet(fault: Row, other: Row) -> bool:
 def summary(found: Mapping[str, int]) -> str:
     """The counters, one a line."""
     return "\n".join(f"  {name:<36}{found[name]:>9}" for name in sorted(found))
-
-

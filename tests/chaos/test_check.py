@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
 from tests.chaos.check import INVARIANTS, describe, violations
 from tests.chaos.facts import Facts, StudyFacts
 from tests.chaos.history import Operation

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-
 from tests.chaos.history import GroupRecorder, Operation, Recorder, conclude, invocation, read
 
 

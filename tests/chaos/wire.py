@@ -23,7 +23,9 @@ LAST_PAUSE_S = 1.0
 class Wire:
     """One worker's connections: one to each server, opened when needed."""
 
-    def __init__(self, worker: str, urls: Sequence[str], token: str, recorder: GroupRecorder, dice: random.Random) -> None:
+    def __init__(
+        self, worker: str, urls: Sequence[str], token: str, recorder: GroupRecorder, dice: random.Random
+    ) -> None:
         self.worker = worker
         self._places = [(parts.hostname or "", parts.port or 0) for parts in map(urlsplit, urls)]
         self._head = f"Host: server\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"

@@ -22,14 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.chaos import mutants
+from tests.chaos.history import Operation, Recorder, conclude, fresh_id, invocation
+
 import tpeak
 from tpeak.connection import Connection
 from tpeak.heartbeat import Heartbeat
 from tpeak.spool import Spool
 from tpeak.transport import Client
 from tpeak.worker import Worker
-
-from tests.chaos.history import Operation, Recorder, conclude, fresh_id, invocation
 
 call: contextvars.ContextVar[str | None] = contextvars.ContextVar("call", default=None)
 """What all attempts of one request of the client have in common."""
@@ -122,6 +123,8 @@ def work(folder: Path, order: dict[str, Any], seed: float) -> None:
 def main(folder: Path) -> None:
     """Keeps that many workers alive, kills one every now and then, and at the end all; then sends what they spooled."""
     order = json.loads(sys.stdin.readline())
+    if order.get("mutant"):
+        mutants.plant(order["mutant"])
     dice = random.Random(order["seed"])
     alive: set[int] = set()
     next_kill = time.monotonic() + order["kill_every_s"]

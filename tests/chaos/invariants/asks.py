@@ -104,9 +104,9 @@ def repetitions_keep_their_key(facts: Facts) -> Iterator[Finding]:
 def budget_holds(study: StudyFacts) -> Iterator[Finding]:
     """I21: trials given out never exceed the study's budget."""
     handed = {event["number"] for event in study.rows["events"] if event["kind"] == "issued"}
-    budget = study.study["max_trials"]
-    if budget is not None and len(handed) > budget:
-        yield finding(f"{len(handed)} trials were handed out of a budget of {budget}")
-    returned_to_budget = any(event["kind"] == "host_paused" for event in study.rows["events"])
-    if not returned_to_budget and study.clock["handed"] != len(handed):
-        yield finding(f"the study counts {study.clock['handed']} trials as handed out, it were {len(handed)}")
+    refunds = [event["payload"]["refunded"] for event in study.rows["events"] if event["kind"] == "host_paused"]
+    budget, spent = study.study["max_trials"], len(handed) - sum(refunds)
+    if budget is not None and spent > budget:
+        yield finding(f"{spent} trials were handed out of a budget of {budget}")
+    if study.clock["handed"] != spent:
+        yield finding(f"the study counts {study.clock['handed']} trials as handed out, it were {spent}")
