@@ -226,7 +226,9 @@ class History:
     def _clear_row(self, number: int) -> None:
         """Forgets a trial's row: a late result takes the place of a lost one's, nothing that of a deleted one's."""
         self._view = None
-        self._outcome[number] = SILENT
+        self._outcome[number], self._violation[number] = SILENT, 0.0
+        self._loss[number] = self._last_loss[number] = math.nan
+        self._last_step[number] = -1
         for column in self._columns.values():
             column.values[number], column.ids[number] = math.nan, -1
 

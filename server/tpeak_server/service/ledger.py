@@ -57,6 +57,7 @@ class Ledger:
         self._trials = locked.trials
         self._whole = locked.whole
         self._suggested = locked.suggested
+        self._locked_leases = locked.leases
         self._leases: dict[tuple[int, int], Lease] = dict(locked.leases)
         self._records: dict[int, TrialRecord] = {}
         self._current: dict[str, Interned] | None = None
@@ -107,8 +108,8 @@ class Ledger:
         raise LeaseLost(f"this is not a lease of trial {number}", where="/lease")
 
     def locked_lease(self, number: int, epoch: int) -> Lease | None:
-        """The lease as its row was under the lock, with the time it had left."""
-        return self._leases.get((number, epoch))
+        """The lease as its row was under the lock, with its age and the time it had left."""
+        return self._locked_leases.get((number, epoch))
 
     def live_lease(self, number: int, token: str) -> Lease:
         """The lease if it is the trial's current one. Raises LeaseLost, saying how it ended."""

@@ -173,7 +173,8 @@ class Target:
         self.renew()
 
     def renew(self) -> None:
-        self.work = self._new_work(seed=1)
+        # No lease of an earlier target expires meanwhile, and moves a seq.
+        self.work = self._new_work(seed=1, lease_seconds=86400.0)
         self.stored = self.now_stored()
 
     def now_stored(self) -> list[tuple[Any, ...]]:

@@ -171,7 +171,7 @@ def test_an_unknown_route_is_a_problem(api: httpx.Client, method: str, path: str
         ("PUT", "/studies"),
         ("HEAD", "/studies"),
         ("GET", "/studies/0000000000000/ask"),
-        ("DELETE", "/studies/0000000000000/trials/0"),
+        ("PUT", "/studies/0000000000000/trials/0"),
         ("OPTIONS", "/meta"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tpeak_server.domain.changes import Changes, Clock, Event, LateResult, Request, Wanted, unread
+from tpeak_server.domain.hosts import Host
 from tpeak_server.domain.trial import Report, Suggested, Trial
 
 CLOCK = Clock(next_number=3, handed=2, seq=7)
@@ -21,7 +22,9 @@ CLOCK = Clock(next_number=3, handed=2, seq=7)
         (Wanted(numbers={1}), True),
         (Wanted(steps={(1, 0)}), True),
         (Wanted(ends={1}), True),
+        (Wanted(whole={1}), True),
         (Wanted(request_ids={"r"}), True),
+        (Wanted(durations=True), True),
     ],
 )
 def test_rows_are_read_for_all_but_asks(wanted: Wanted, rows: bool) -> None:
@@ -48,6 +51,7 @@ REPORT = Report(number=1, epoch=1, step=0, values=(1.0,), cost=None, seq=1, prun
         ({"suggested": [Suggested(number=1, name="x", distribution_id=0, value=0.5, seq=1)]}, False),
         ({"late": [LateResult(number=1, hash=b"", code="lease_lost", body={})]}, False),
         ({"requests": [Request(request_id="r", hash=b"", reply={})]}, False),
+        ({"hosts": {"h": Host(name="h")}}, False),
         ({"first_ask": True}, False),
         ({"name": "another"}, False),
         ({"name": ""}, False),

@@ -16,10 +16,14 @@ from tpeak_server.domain.trial import (
     Trial,
     TrialRecord,
     TrialState,
+    deleted,
     expired,
+    failed,
     finished,
     issued,
     released,
+    retried,
+    returned,
 )
 
 UNIT = FloatDistribution(low=0.0, high=1.0)
@@ -110,6 +114,59 @@ def test_a_late_result_takes_the_cause_of_the_loss_away() -> None:
         lost, state=TrialState.COMPLETE, values=(1.0,), constraints=None, cause=None, told_epoch=1, told_hash=b""
     )
     assert told.cause is None
+
+
+@pytest.mark.parametrize(("attempt", "state"), [(0, "waiting"), (1, "waiting"), (2, "failed")])
+def test_a_failure_that_is_to_be_tried_again_fails_the_trial_with_its_last_attempt(attempt: int, state: str) -> None:
+    running = Trial(number=3, state=TrialState.RUNNING, epoch=2, attempt=attempt)
+    after = returned(running, max_attempts=3, host="h", cause="no memory")
+    assert changes(running, after) == {
+        "state": state,
+        "attempt": attempt + 1,
+        "avoid_host": "h",
+        "cause": "no memory",
+    }
+
+
+@pytest.mark.parametrize(("given", "cause"), [(None, "cancelled"), ("a bad region", "a bad region")])
+def test_a_cancelled_trial_fails_where_another_would_wait_again(given: str | None, cause: str) -> None:
+    running = Trial(number=3, state=TrialState.RUNNING, epoch=1, cause=given)
+    for after in (
+        expired(running, max_attempts=3, cancelled=True),
+        released(running, checkpointed=True, cancelled=True),
+    ):
+        assert (after.state, after.cause) == (TrialState.FAILED, cause)
+
+
+def test_a_trial_that_is_tried_again_forgets_its_result_and_has_all_its_attempts() -> None:
+    lost = Trial(
+        number=3,
+        state=TrialState.FAILED,
+        epoch=3,
+        attempt=3,
+        proposed={0: 0.5},
+        constraints=(1.0,),
+        told_epoch=3,
+        told_hash=b"h",
+        cause="no memory",
+    )
+    assert changes(lost, retried(lost, None)) == {
+        "state": "waiting",
+        "attempt": 0,
+        "constraints": None,
+        "told_epoch": None,
+        "told_hash": None,
+    }
+    assert retried(lost, "more memory").cause == "more memory"
+    assert issued(retried(lost, None)).cause is None
+
+
+def test_a_deleted_trial_keeps_its_result_and_an_unfinished_one_has_failed() -> None:
+    done = Trial(number=3, state=TrialState.COMPLETE, values=(1.0,))
+    assert changes(done, deleted(done)) == {"deleted": True}
+    running = Trial(number=3, state=TrialState.RUNNING)
+    assert changes(running, deleted(running)) == {"deleted": True, "state": "failed", "cause": "deleted"}
+    assert changes(running, failed(running, "by hand")) == {"state": "failed", "cause": "by hand"}
 
 
 def test_what_is_known_is_what_was_proposed_and_what_was_suggested_which_wins() -> None:

@@ -146,3 +146,45 @@ def test_the_distribution_given_last_is_a_name_s_current_one() -> None:
     assert {name: one.id for name, one in history.current().items()} == {"x": 3, "y": 1, "k": 2}
     history.intern(Interned(id=0, name="x", distribution=X, seen_seq=9))
     assert history.current()["x"].distribution == X
+
+
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.LOST, TrialState.FAILED])
+def test_nothing_is_left_of_a_deleted_trial(state: TrialState) -> None:
+    curve = {0: (2.0,), 1: (math.nan,)}
+    kept = record(0, curve={0: (5.0,)}, sampled_at_seq=1)
+    history = History(delta(kept, record(1, state, curve=curve, sampled_at_seq=1)))
+    history.apply(delta(record(1, state, curve=curve, sampled_at_seq=1, deleted=True), seq=2))
+    fresh = History(delta(kept, record(1, state, curve=curve, sampled_at_seq=1, deleted=True), seq=2))
+    for one in (history, fresh):
+        assert one.view({"x": X}).numbers.tolist() == [0]
+        assert (one.curves.complete, one.curves.losses_at(0), one.curves.losses_at(1)) == (1, [-5.0], [])
+        assert one.teaching() == sum(one.counts.values()) == 1
+        assert one.proposed_since(0, {"x": X})["x"].tolist() == [0.5]
+
+
+def test_a_running_trial_that_is_deleted_is_not_pending() -> None:
+    history = History(delta(record(0, TrialState.RUNNING), record(1, TrialState.RUNNING)))
+    history.apply(delta(record(0, TrialState.FAILED, deleted=True), seq=2))
+    assert history.pending({"x": X})["x"].tolist() == [0.5]
+    assert list(history.unfinished) == [1]
+
+
+def test_a_trial_that_was_deleted_before_it_was_ever_seen_is_nothing() -> None:
+    history = History(delta(record(0)))
+    history.apply(delta(record(1, deleted=True, curve={0: (1.0,)}), seq=2))
+    assert (history.curves.complete, history.teaching(), history.forgotten) == (1, 1, 0)
+
+
+def test_a_lost_trial_that_is_tried_again_teaches_no_more_until_it_ends() -> None:
+    history = History(delta(record(0, TrialState.LOST, values=None)))
+    history.apply(delta(record(0, TrialState.WAITING, values=None), seq=2))
+    assert (history.view({"x": X}).numbers.tolist(), history.waiting(), history.forgotten) == ([], [0], 1)
+    history.apply(delta(record(0), seq=3))
+    assert history.view({"x": X}).outcome.tolist() == [Outcome.COMPLETE]
+
+
+def test_a_lost_trial_s_curve_is_not_that_of_the_result_that_comes_after_it() -> None:
+    history = History(delta(record(0, TrialState.LOST, values=None, curve={7: (3.0,)})))
+    history.apply(delta(record(0, TrialState.PRUNED, values=None), seq=2))
+    view = history.view({"x": X})
+    assert (view.last_step.tolist(), str(view.last_loss[0]), view.violation.tolist()) == ([-1], "nan", [0.0])

@@ -295,3 +295,51 @@ def test_an_archived_study_takes_no_result_but_repeats_and_keeps_it(service: Ser
     for replica in (0, 1):
         assert refused(study.tell(running, values=[2.0], replica=replica)) == (409, "study_archived")
     assert [(number, code) for number, code, _ in late_results(sql, study)] == [(1, "study_archived")]
+
+
+def test_a_failure_told_with_retry_waits_again_and_uses_up_an_attempt(make_study: MakeStudy, sql: Sql) -> None:
+    study = make_study(max_attempts=2)
+    first = study.trial(host="h")
+    told = study.tell(first, "failed", error="no memory", retry=True, user_attrs={"a": 1}).json()
+    assert (told["state"], told["values"], told["cause"]) == ("waiting", None, "no memory")
+    second = study.trial(replica=1)
+    assert (second["number"], second["epoch"], second["attempt"]) == (0, 2, 1)
+    assert (second["params"], second["user_attrs"]) == (first["params"], {"a": 1})
+    told = study.tell(second, "failed", error="no memory", retry=True).json()
+    assert (told["state"], told["cause"]) == ("failed", "no memory")
+    assert sql("SELECT ended FROM leases WHERE token IN (%s, %s) ORDER BY epoch", first["lease"], second["lease"]) == [
+        ("returned",),
+        ("told",),
+    ]
+
+
+def test_a_repeated_tell_gets_the_first_answer_whatever_became_of_the_trial(make_study: MakeStudy) -> None:
+    study = make_study(max_attempts=2)
+
+    def retry(trial: dict[str, Any]) -> httpx.Response:
+        reply: httpx.Response = study.tell(trial, "failed", error="no memory", retry=True, replica=1)
+        return reply
+
+    first = study.trial()
+    answers = [retry(first).json()]
+    second = study.trial()
+    answers.append(retry(second).json())
+    steps: list[Callable[[], Any]] = [
+        lambda: None,
+        lambda: study.service.send("PATCH", f"{study.path}/trials/0", {"request_id": "again", "action": "retry"}),
+        study.trial,
+        lambda: study.post("trials/0/tell", {"state": "complete", "values": [0.5]}),
+        lambda: study.service.send("DELETE", f"{study.path}/trials/0"),
+    ]
+    for step in steps:
+        step()
+        for trial, answer in zip((first, second), answers, strict=True):
+            assert {**retry(trial).json(), "seq": 0} == {**answer, "seq": 0}
+            other = study.tell(trial, values=[0.25])
+            assert (other.status_code, other.json()["code"]) in {(409, "lease_lost"), (409, "already_finished")}
+
+
+def test_what_is_refused_with_retry_is_kept_with_it(leased: Study, clock: Clock, sql: Sql) -> None:
+    late = expired(leased, clock)
+    assert refused(leased.tell(late, "failed", retry=True)) == (409, "lease_lost")
+    assert [body["retry"] for _, _, body in late_results(sql, leased)] == [True]

@@ -13,16 +13,21 @@ import psycopg
 import pytest
 
 from tpeak_server.domain.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from tpeak_server.domain.errors import DomainError
+from tpeak_server.domain.errors import DomainError, TrialNotFound
 from tpeak_server.domain.trial import FINAL, TrialState
 from tpeak_server.service.asking import Issued
 from tpeak_server.service.batcher import Batcher
 from tpeak_server.service.commands import (
+    Action,
     Add,
     Added,
     Ask,
     ChangeStudy,
+    ChangeTrial,
     Command,
+    Control,
+    ControlStudy,
+    Delete,
     Heartbeat,
     Release,
     ReportSteps,
@@ -38,7 +43,7 @@ from tpeak_server.service.studies import NewStudy, Studies
 from tpeak_server.storage.database import Database
 from tpeak_server.storage.history import load_all
 
-TABLES = ("study_clocks", "trials", "leases", "reports", "suggestions", "events", "late_results")
+TABLES = ("study_clocks", "trials", "leases", "reports", "suggestions", "events", "late_results", "hosts")
 X = FloatDistribution(low=0.0, high=1.0)
 LATE = {
     "x": FloatDistribution(low=0.5, high=2.0),
@@ -46,11 +51,30 @@ LATE = {
     "k": CategoricalDistribution(choices=("a", None, 1)),
 }
 WORKERS = 8
-COMMANDS_EACH = 150
+COMMANDS_EACH = 250
 REMEMBERED = 25
 """How many of the latest leases are still heard of: some of them ended long ago."""
 
+WEIGHTS = {
+    "ask": 25,
+    "report": 25,
+    "tell": 24,
+    "suggest": 8,
+    "beat": 5,
+    "release": 10,
+    "add": 3,
+    "attrs": 5,
+    "change": 1,
+    "repeat": 12,
+    "act": 10,
+    "delete": 3,
+    "control": 1,
+}
+"""How often each thing is said."""
+
 LEASE_S = 10.0
+BUDGET = 10_000
+"""More than is ever handed out: what is given back shows in the clock's `handed`."""
 
 
 class Replica:
@@ -69,12 +93,17 @@ class Storm:
 
     answers: list[tuple[Command, Any]] = field(default_factory=list)
     unfinished_after_tell: list[int] = field(default_factory=list)
+    retried: set[int] = field(default_factory=set)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     caches: list[History] = field(default_factory=list)
 
     def answered(self, kind: type[Command]) -> Iterator[tuple[Any, Any]]:
         """The commands of one kind that were acknowledged, and how."""
         return ((c, answer) for c, answer in self.answers if isinstance(c, kind) and not isinstance(answer, Exception))
+
+    def tried_again(self, number: int) -> bool:
+        """Whether somebody had the trial tried again, or may just be doing so."""
+        return number in self.retried
 
     def issued(self) -> list[Issued]:
         return [trial for _, asked in self.answered(Ask) for trial in asked.trials]
@@ -89,7 +118,13 @@ async def _play(database_url: str, seed: int) -> Storm:
     storm, rng = Storm(), random.Random(seed)
     with ThreadPoolExecutor(2) as executor, psycopg.connect(database_url, autocommit=True) as sql:
         database = Database(database_url)
-        settings = {"lease_seconds": LEASE_S, "max_attempts": 2, "pruner": {"name": "median", "n_startup_trials": 3}}
+        settings = {
+            "lease_seconds": LEASE_S,
+            "max_attempts": 2,
+            "max_trials": BUDGET,
+            "max_host_failures": 2,
+            "pruner": {"name": "median", "n_startup_trials": 3},
+        }
         new = NewStudy(request_id="storm", name=f"storm {seed}", settings=settings, load_if_exists=False)
         study_id = (await Studies(database).create(new)).study.id
         _move(sql, 0.0)
@@ -115,27 +150,47 @@ async def _worker(storm: Storm, replicas: list[Replica], study_id: int, sql: Any
             await replica.reaper.tick()
             continue
         command = _command(storm, rng)
+        if isinstance(command, ChangeTrial) and command.action is Action.RETRY:
+            storm.retried.add(command.number)
         try:
             answer = await replica.batcher.submit(command)
         except DomainError as error:
             answer = error
         storm.answers.append((command, answer))
         if isinstance(command, Tell) and not isinstance(answer, Exception):
-            page = await rng.choice(replicas).reading.trial(study_id, command.number)
-            if page.records[0].trial.state not in FINAL:
-                storm.unfinished_after_tell.append(command.number)
+            await _look(storm, rng.choice(replicas), study_id, command, answer)
+
+
+async def _look(storm: Storm, replica: Replica, study_id: int, command: Tell, answer: Any) -> None:
+    """Notes the trial if it is unfinished though a result was acknowledged, and nobody tried it again since."""
+    try:
+        page = await replica.reading.trial(study_id, command.number)
+    except TrialNotFound:
+        return
+    found = page.records[0].trial
+    if answer.state in FINAL and found.state not in FINAL and not storm.tried_again(command.number):
+        storm.unfinished_after_tell.append(command.number)
 
 
 def _command(storm: Storm, rng: random.Random) -> Command:
     """Anything that a worker may say, in its turn or late, or once more."""
     key = f"key {rng.getrandbits(64)}"
     recent = storm.issued()[-REMEMBERED:]
-    kind = rng.choices(
-        ["ask", "report", "tell", "suggest", "beat", "release", "add", "attrs", "change", "repeat"],
-        [25, 25, 14, 8, 5, 10, 3, 5, 1, 12],
-    )[0]
+    kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     if kind == "ask" or not recent:
-        return Ask(request_id=key, worker="storm", count=rng.randint(1, 3), distributions={"x": X})
+        host, wall_time_s = rng.choice([None, "good", "bad", "bad"]), rng.choice([None, None, None, 1.0])
+        return Ask(
+            request_id=key,
+            worker="storm",
+            count=rng.randint(1, 3),
+            distributions={"x": X},
+            host=host,
+            wall_time_s=wall_time_s,
+        )
+    if kind == "control":
+        # Most of the time the study is open.
+        control = rng.choice([*Control, *[Control.RESUME] * 8])
+        return ControlStudy(request_id=key, control=control)
     if kind == "repeat":
         return rng.choice(storm.answers[-4 * REMEMBERED :])[0]
     if kind == "add":
@@ -146,6 +201,8 @@ def _command(storm: Storm, rng: random.Random) -> Command:
     newest = {trial.lease.number: trial.lease.epoch for trial in recent}
     overtaken = [trial for trial in recent if trial.lease.epoch < newest[trial.lease.number]]
     late = kind == "tell" and overtaken and rng.random() < 0.5
+    if kind == "delete":
+        return Delete(number=rng.choice(recent).lease.number)
     number, lease = (held := rng.choice(overtaken if late else recent).lease).number, held.token
     if kind == "attrs":
         return SetAttrs(request_id=key, number=number, user_attrs={rng.choice("ab"): rng.random()})
@@ -162,10 +219,14 @@ def _command(storm: Storm, rng: random.Random) -> Command:
         return Heartbeat(number=number, lease=lease)
     if kind == "release":
         return Release(number=number, lease=lease, checkpoint=rng.choice([None, "place"]))
+    if kind == "act":
+        return ChangeTrial(request_id=key, number=number, action=rng.choice(list(Action)))
     state = rng.choice([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED])
-    return Tell(
-        number=number, lease=lease, state=state, values=(rng.random(),) if state is TrialState.COMPLETE else None
-    )
+    if held.host == "bad":
+        state = TrialState.FAILED
+    values = (rng.random(),) if state is TrialState.COMPLETE else None
+    retry = state is TrialState.FAILED and rng.random() < 0.5
+    return Tell(number=number, lease=lease, state=state, values=values, retry=retry)
 
 
 async def _caught_up(replica: Replica) -> History:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from tpeak_server.domain.trial import FINAL
 from tpeak_server.service.commands import Ask, ReportSteps, Suggest, Tell
 from tpeak_server.service.history import History
 
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 Storm = Any  # of conftest.py, which no module can import
 
 
@@ -44,9 +47,26 @@ def test_one_request_key_has_one_set_of_leases_and_one_epoch_one_lease(storm: St
 def test_the_one_acknowledged_result_of_a_trial_is_what_is_stored(storm: Storm) -> None:
     told: dict[int, set[str]] = defaultdict(set)
     for command, answer in storm.answered(Tell):
-        told[command.number].add(repr((str(answer.state), answer.values)))
+        if answer.state in FINAL and not storm.tried_again(command.number):
+            told[command.number].add(repr((str(answer.state), answer.values)))
     stored = {row["number"]: {repr((row["state"], _tuple(row["values"])))} for row in storm.rows["trials"]}
     assert {number: stored[number] for number in told} == told
+
+
+def test_a_repeated_result_got_the_first_answer(storm: Storm) -> None:
+    said: dict[Any, set[str]] = defaultdict(set)
+    for command, answer in storm.answered(Tell):
+        said[command.lease, command.fingerprint()].add(repr(replace(answer, seq=0)))
+    assert {len(answers) for answers in said.values()} == {1}
+
+
+def test_a_lease_has_told_one_result(storm: Storm) -> None:
+    told: dict[Any, set[bytes]] = defaultdict(set)
+    for command, _ in storm.answered(Tell):
+        told[command.lease].add(command.fingerprint())
+    assert {len(results) for results in told.values()} == {1}
+    stored = {row["token"] for row in storm.rows["leases"] if row["told_hash"] is not None}
+    assert stored == set(told)
 
 
 def test_an_acknowledged_report_is_stored_bit_for_bit(storm: Storm) -> None:
@@ -81,6 +101,7 @@ def test_every_seq_is_that_of_one_event_report_or_suggestion(storm: Storm) -> No
 def test_the_events_of_each_trial_tell_of_a_legal_life(storm: Storm) -> None:
     states: dict[int, str] = {}
     epochs: Counter[int] = Counter()
+    deleted: set[int] = set()
     for event in sorted(storm.rows["events"], key=lambda row: row["seq"]):
         number, kind, payload = event["number"], event["kind"], event["payload"] or {}
         if kind == "added":
@@ -89,9 +110,26 @@ def test_the_events_of_each_trial_tell_of_a_legal_life(storm: Storm) -> None:
             assert states.get(number, "waiting") == "waiting"
             assert payload["epoch"] == epochs[number] + 1
             states[number], epochs[number] = "running", payload["epoch"]
-        if kind in {"released", "expired"}:
+        if kind in {"released", "expired", "returned"}:
             assert (states[number], payload["epoch"]) == ("running", epochs[number])
-            states[number] = payload.get("state", "waiting")
+            states[number] = payload["state"]
+        if kind == "cancelled" and number is not None:
+            assert states[number] in {"running", "waiting"}
+            assert (payload["state"] == "running") == (states[number] == "running")
+            states[number] = payload["state"]
+        if kind == "failed":
+            assert states[number] in {"running", "waiting"}
+            states[number] = "failed"
+        if kind == "retried":
+            assert states[number] in {"failed", "lost"}
+            states[number] = "waiting"
+        if kind == "deleted":
+            assert number not in deleted
+            deleted.add(number)
+            if states[number] in {"running", "waiting"}:
+                states[number] = "failed"
+        else:
+            assert number not in deleted, "nothing happens to a deleted trial"
         if kind == "told":
             assert states[number] in {"running", "waiting", "lost"}
             states[number] = payload["state"]
@@ -103,15 +141,24 @@ def test_a_trial_has_a_live_lease_while_it_runs_and_at_no_other_time(storm: Stor
     assert sorted(live) == sorted(row["number"] for row in storm.rows["trials"] if row["state"] == "running")
 
 
-def test_attempts_count_expiries_and_nothing_else(storm: Storm) -> None:
-    expired = Counter(row["number"] for row in storm.rows["events"] if row["kind"] == "expired")
-    assert {row["number"]: row["attempt"] for row in storm.rows["trials"] if row["attempt"]} == dict(expired)
-    assert max(expired.values()) <= 2
+def test_attempts_count_expiries_and_failures_to_be_tried_again(storm: Storm) -> None:
+    attempts: Counter[int] = Counter()
+    for event in sorted(storm.rows["events"], key=lambda row: row["seq"]):
+        if event["kind"] in {"expired", "returned"}:
+            attempts[event["number"]] += 1
+            assert event["payload"]["attempt"] == attempts[event["number"]] <= 2
+        if event["kind"] == "retried":
+            attempts[event["number"]] = 0
+    assert {row["number"]: row["attempt"] for row in storm.rows["trials"]} == {
+        row["number"]: attempts[row["number"]] for row in storm.rows["trials"]
+    }
 
 
 def test_what_was_handed_out_is_counted_once_a_number(storm: Storm) -> None:
     (clock,) = storm.rows["study_clocks"]
-    assert clock["handed"] == sum(row["epoch"] > 0 for row in storm.rows["trials"])
+    paused = [row["payload"] for row in storm.rows["events"] if row["kind"] == "host_paused"]
+    given_back = sum(payload["refunded"] for payload in paused)
+    assert clock["handed"] == sum(row["epoch"] > 0 for row in storm.rows["trials"]) - given_back
 
 
 def test_no_replica_shows_a_trial_unfinished_whose_result_was_acknowledged(storm: Storm) -> None:
@@ -137,12 +184,15 @@ def test_each_replica_has_in_its_cache_what_a_fresh_one_reads(storm: Storm) -> N
 def test_the_storm_was_one(storm: Storm) -> None:
     kinds = Counter(row["kind"] for row in storm.rows["events"])
     assert min(kinds[kind] for kind in ("issued", "told", "released", "expired", "added", "attrs")) >= 5
+    assert min(kinds[kind] for kind in ("returned", "cancelled", "failed", "retried", "deleted")) >= 3
+    assert kinds["host_paused"] >= 1
     ends = Counter(row["ended"] for row in storm.rows["leases"])
     assert min(ends[end] for end in ("told", "released", "expired")) >= 5
     assert ends["superseded"] >= 1
     assert sum(row["state"] == "lost" for row in storm.rows["trials"]) >= 1
     errors = Counter(type(answer).__name__ for _, answer in storm.answers if isinstance(answer, Exception))
-    assert set(errors) == {"LeaseLost", "AlreadyFinished"}
+    assert set(errors) >= {"LeaseLost", "AlreadyFinished"}
+    assert set(errors) <= {"LeaseLost", "AlreadyFinished", "TrialNotFound"}
     assert any(answer.prune for _, answer in storm.answered(ReportSteps))
 
 
@@ -153,6 +203,7 @@ def _shown(history: History) -> dict[str, str]:
     shown: dict[str, Any] = {
         "clock": history.clock,
         "study": history.study,
+        "hosts": sorted((h.name, h.failures, h.owed, h.paused_s(MIDNIGHT), h.cause) for h in history.hosts.values()),
         "interned": sorted(history.interned.items()),
         "ids": sorted(history.ids.items()),
         "counts": sorted((str(state), count) for state, count in history.counts.items() if count),

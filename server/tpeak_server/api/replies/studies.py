@@ -1,0 +1,94 @@
+"""Studies on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from tpeak_server.api.replies.wire import specs, time
+from tpeak_server.domain.study import Study, to_path
+from tpeak_server.domain.trial import TrialState
+from tpeak_server.service.studies import Created, StudyCounts
+
+
+class StudyReply(TypedDict):
+    id: str
+    name: str
+    directions: list[str]
+    state: str
+    sampler: dict[str, Any]
+    pruner: dict[str, Any]
+    space: dict[str, Any] | None
+    seed: int
+    max_trials: int | None
+    timeout_s: float | None
+    lease_seconds: float
+    max_attempts: int
+    max_host_failures: int | None
+    late_results: str
+    user_attrs: dict[str, Any]
+    tags: list[str]
+    note: str
+    created_at: str | None
+    counts: dict[str, int]
+    seq: int
+
+
+class DifferenceReply(TypedDict):
+    """A setting that was asked for and is stored otherwise."""
+
+    field: str
+    stored: Any
+    asked: Any
+
+
+class CreatedReply(TypedDict):
+    """A study, and whether the request made it."""
+
+    study: StudyReply
+    created: bool
+    differences: list[DifferenceReply]
+
+
+class StudiesReply(TypedDict):
+    """A page of studies."""
+
+    studies: list[StudyReply]
+    next: str | None
+
+
+def study(found: Study, counts: StudyCounts) -> StudyReply:
+    return StudyReply(
+        id=to_path(found.id),
+        name=found.name,
+        directions=[str(direction) for direction in found.directions],
+        state=str(found.state),
+        sampler=dict(found.sampler),
+        pruner=dict(found.pruner),
+        space=None if found.space is None else specs(found.space),
+        seed=found.seed,
+        max_trials=found.max_trials,
+        timeout_s=found.timeout_s,
+        lease_seconds=found.lease_seconds,
+        max_attempts=found.max_attempts,
+        max_host_failures=found.max_host_failures,
+        late_results=str(found.late_results),
+        user_attrs=dict(found.user_attrs),
+        tags=list(found.tags),
+        note=found.note,
+        created_at=time(found.created_at),
+        counts={str(state): counts.by_state.get(state, 0) for state in TrialState},
+        seq=counts.seq,
+    )
+
+
+def created(answer: Created) -> CreatedReply:
+    differences = [DifferenceReply(field=d.field, stored=d.stored, asked=d.asked) for d in answer.differences]
+    return CreatedReply(study=study(answer.study, answer.counts), created=answer.created, differences=differences)
+
+
+def studies(found: Sequence[tuple[Study, StudyCounts]], limit: int) -> StudiesReply:
+    following = found[-1][0].name if len(found) == limit else None
+    return StudiesReply(studies=[study(*one) for one in found], next=following)

@@ -1,0 +1,102 @@
+"""Trials on the wire, as rows and as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from tpeak_server.api.replies.wire import Number, StepReply, numbers, steps, time
+from tpeak_server.domain.trial import Interned, TrialRecord
+from tpeak_server.service.reading import Page
+
+
+class AddedReply(TypedDict):
+    """The numbers of the added trials."""
+
+    numbers: list[int]
+    seq: int
+
+
+class TrialReply(TypedDict):
+    """A trial as stored."""
+
+    number: int
+    state: str
+    values: list[Number] | None
+    params: dict[str, Any]
+    distributions: dict[str, Any]
+    reports: list[StepReply]
+    user_attrs: dict[str, Any]
+    constraints: list[Number] | None
+    origin: str
+    epoch: int
+    attempt: int
+    cause: str | None
+    worker: str | None
+    created_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    fixed: NotRequired[dict[str, Any]]
+
+
+class TrialsReply(TypedDict):
+    """A page of trials, as rows."""
+
+    trials: list[TrialReply]
+    next: int | None
+    seq: int
+
+
+class ColumnsReply(TypedDict):
+    """A page of trials, as columns."""
+
+    number: list[int]
+    state: list[str]
+    values: list[list[Number] | None]
+    params: dict[str, list[Any]]
+    next: int | None
+    seq: int
+
+
+def trial(record: TrialRecord, interned: Mapping[int, Interned]) -> TrialReply:
+    one, params = record.trial, record.params(interned)
+    body = TrialReply(
+        number=one.number,
+        state=str(one.state),
+        values=numbers(one.values),
+        params={name: interned[i].distribution.to_external(value) for name, (i, value) in params.items()},
+        distributions={name: interned[i].distribution.spec() for name, (i, _) in params.items()},
+        reports=steps(record.curve),
+        user_attrs=dict(one.user_attrs),
+        constraints=numbers(one.constraints),
+        origin=one.origin,
+        epoch=one.epoch,
+        attempt=one.attempt,
+        cause=one.cause,
+        worker=None if record.lease is None else record.lease.worker,
+        created_at=time(one.created_at),
+        started_at=time(one.started_at),
+        finished_at=time(one.finished_at),
+    )
+    if one.fixed and one.epoch == 0:
+        body["fixed"] = dict(one.fixed)
+    return body
+
+
+def rows(page: Page) -> TrialsReply:
+    return TrialsReply(trials=[trial(r, page.interned) for r in page.records], next=page.next, seq=page.seq)
+
+
+def columns(page: Page) -> ColumnsReply:
+    each = [trial(record, page.interned) for record in page.records]
+    names = dict.fromkeys(name for one in each for name in one["params"])
+    return ColumnsReply(
+        number=[one["number"] for one in each],
+        state=[one["state"] for one in each],
+        values=[one["values"] for one in each],
+        params={name: [one["params"].get(name) for one in each] for name in names},
+        next=page.next,
+        seq=page.seq,
+    )
