@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,12 @@ def server(database_url: str) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture
+def serve() -> Callable[..., AbstractContextManager[Server]]:
+    """Runs a server on a database, and a port if that matters."""
+    return running
+
+
 @pytest.fixture(scope="module")
 def api(server: Server) -> Iterator[httpx.Client]:
     """A client of the server's routes that bears its token."""
@@ -104,9 +110,9 @@ class Server:
 
 
 @contextmanager
-def running(database_url: str) -> Iterator[Server]:
-    """A server in a thread of this process, on a free port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def running(database_url: str, port: int = 0) -> Iterator[Server]:
+    """A server in a thread of this process, on this port or a free one."""
+    listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(create_app(database_url=database_url, token=TOKEN), log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -2,7 +2,16 @@
 
 from tpeak import distributions, errors, exceptions, pruners, samplers
 from tpeak._version import __version__
-from tpeak.catalog import create_study, delete_study, get_all_study_names, load_study
+from tpeak.catalog import (
+    cancel_study,
+    create_study,
+    delete_study,
+    get_all_study_names,
+    load_study,
+    pause_study,
+    resume_study,
+    stop_study,
+)
 from tpeak.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from tpeak.errors import (
     AlreadyFinished,
@@ -11,6 +20,7 @@ from tpeak.errors import (
     InvalidValue,
     LeaseLost,
     NoTrialYet,
+    Preempted,
     ServerUnreachable,
     StudyExists,
     StudyFinished,
@@ -22,11 +32,12 @@ from tpeak.errors import (
 from tpeak.frozen import FrozenTrial, create_trial
 from tpeak.states import StudyDirection, TrialState
 from tpeak.study import Study
-from tpeak.trial import Trial
+from tpeak.trial import Checkpoint, Trial
 
 __all__ = [
     "AlreadyFinished",
     "CategoricalDistribution",
+    "Checkpoint",
     "DuplicatedStudyError",
     "FloatDistribution",
     "FrozenTrial",
@@ -35,6 +46,7 @@ __all__ = [
     "InvalidValue",
     "LeaseLost",
     "NoTrialYet",
+    "Preempted",
     "ServerUnreachable",
     "Study",
     "StudyDirection",
@@ -47,6 +59,7 @@ __all__ = [
     "TrialState",
     "Unauthorized",
     "__version__",
+    "cancel_study",
     "create_study",
     "create_trial",
     "delete_study",
@@ -55,6 +68,9 @@ __all__ = [
     "exceptions",
     "get_all_study_names",
     "load_study",
+    "pause_study",
     "pruners",
+    "resume_study",
     "samplers",
+    "stop_study",
 ]

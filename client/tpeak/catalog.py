@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tpeak.connection import Connection, Storage, connect
 from tpeak.distributions import Distribution, specs
 from tpeak.errors import InvalidValue, StudyNotFound
 from tpeak.pruners import Pruner
+from tpeak.routes import StudyRoutes
 from tpeak.samplers import Sampler
 from tpeak.states import StudyDirection
 from tpeak.study import Study
@@ -34,14 +35,17 @@ def create_study(
     user_attrs: dict[str, Any] | None = None,
     tags: Sequence[str] | None = None,
     note: str | None = None,
+    max_host_failures: int | None = None,
+    late_results: Literal["accept", "refuse"] | None = None,
 ) -> Study:
     """A new study on the server at the URL `storage`, or, with `load_if_exists`, the one of that name.
 
     `max_trials` and `timeout` (seconds from the first ask) bound the study over all its workers. A worker that is
-    silent for `lease_seconds` loses its trial to another, at most `max_attempts` times a trial. `space` declares
-    parameters in advance. What is left out is the server's default: TPE, the median pruner, "minimize". Where the
-    study was there with other settings they stand, and a warning names each. Raises StudyExists,
-    ValueError for settings that contradict each other, ServerUnreachable, Unauthorized.
+    silent for `lease_seconds` loses its trial to another, at most `max_attempts` times a trial; where `late_results`
+    are "refuse", a result that it still brings does not count. A host on which `max_host_failures` trials in a row
+    fail within seconds pauses. `space` declares parameters in advance. What is left out is the server's default: TPE,
+    the median pruner, "minimize". Where the study was there with other settings they stand, and a warning names each.
+    Raises StudyExists, ValueError for settings that contradict each other, ServerUnreachable, Unauthorized.
     """
     settings = {
         "name": f"no-name-{uuid.uuid4()}" if study_name is None else study_name,
@@ -53,6 +57,8 @@ def create_study(
         "timeout_s": timeout,
         "lease_seconds": lease_seconds,
         "max_attempts": max_attempts,
+        "max_host_failures": max_host_failures,
+        "late_results": late_results,
         "space": None if space is None else specs(space),
         "user_attrs": None if user_attrs is None else plain(user_attrs),
         "tags": None if tags is None else list(tags),
@@ -99,6 +105,26 @@ def delete_study(*, study_name: str, storage: Storage = None) -> None:
     connection.client.request("DELETE", f"/studies/{study['id']}")
 
 
+def pause_study(*, study_name: str, storage: Storage = None) -> None:
+    """Have the study hand out no trials until `resume_study`. Raises StudyNotFound, a KeyError."""
+    _control("pause", study_name, storage)
+
+
+def stop_study(*, study_name: str, storage: Storage = None) -> None:
+    """End the study once its running trials are through: workers get no more. Raises StudyNotFound, a KeyError."""
+    _control("stop", study_name, storage)
+
+
+def cancel_study(*, study_name: str, storage: Storage = None) -> None:
+    """Stop the study, and have its running trials ended: their `should_prune` says so. Raises StudyNotFound."""
+    _control("cancel", study_name, storage)
+
+
+def resume_study(*, study_name: str, storage: Storage = None) -> None:
+    """Open a paused or stopped study again. Raises StudyNotFound, a KeyError."""
+    _control("resume", study_name, storage)
+
+
 def get_all_study_names(storage: Storage = None) -> list[str]:
     """The names of all studies on the server."""
     client = connect(storage).client
@@ -110,6 +136,11 @@ def get_all_study_names(storage: Storage = None) -> list[str]:
         if page["next"] is None:
             return names
         query["after"] = page["next"]
+
+
+def _control(verb: str, name: str, storage: Storage) -> None:
+    connection = connect(storage)
+    StudyRoutes(connection.client, _find(connection, name)["id"]).control(verb)
 
 
 def _find(connection: Connection, name: str) -> dict[str, Any]:

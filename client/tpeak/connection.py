@@ -8,24 +8,28 @@
 | TPEAK_ALLOW_HTTP | 1: send the token over plain http to another host |
 | TPEAK_DEADLINE_S | how long a request is repeated, in seconds (60) |
 | TPEAK_SPOOL_DIR | where undeliverable results are kept (`tpeak/spool` in the user's state directory) |
+| SLURM_JOB_END_TIME | Slurm's own: when the job ends, in Unix seconds, where `optimize` is told no `wall_time` |
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tpeak.errors import InvalidConnection
+from tpeak.errors import InvalidConnection, TpeakError
 from tpeak.heartbeat import Heartbeat
 from tpeak.spool import Spool
 from tpeak.worker import Worker
 
 if TYPE_CHECKING:
     from tpeak.transport import Client
+
+log = logging.getLogger("tpeak")
 
 JOB_VARIABLES = (
     "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "PBS_JOBID", "LSB_JOBID", "JOB_ID",
@@ -54,6 +58,14 @@ class Connection:
         """What precedes an ask: the worker is known to the server, and results kept by a former process are sent."""
         self.worker.register(self.client)
         self.spool.resend(self.client)
+
+    def incarnation(self) -> str | None:
+        """Which life of the database the server speaks of, None where that is not to be had now."""
+        try:
+            return self.client.incarnation(deadline_s=0.0)
+        except TpeakError as failure:
+            log.debug("no incarnation: %s", failure)
+            return None
 
 
 Storage: TypeAlias = str | Connection | None
@@ -139,6 +151,14 @@ def _spool_folder(environment: Mapping[str, str]) -> Path:
         return Path(environment["TPEAK_SPOOL_DIR"])
     state = environment.get("XDG_STATE_HOME") or environment.get("LOCALAPPDATA")
     return Path(state or os.path.expanduser("~/.local/state")) / "tpeak" / "spool"
+
+
+def job_end(environment: Mapping[str, str]) -> float | None:
+    """When the batch system will end this job, in Unix seconds; None where it does not say."""
+    try:
+        return float(environment["SLURM_JOB_END_TIME"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _job(environment: Mapping[str, str]) -> dict[str, str]:

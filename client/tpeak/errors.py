@@ -35,7 +35,8 @@ TpeakError
 │   └── StudyFinished
 └── TrialPruned
 
-Those with a `code` are the server's errors of that code.
+Those with a `code` are the server's errors of that code. Beside the tree stands Preempted, a BaseException: it is no
+error, and an objective's `except Exception` does not hold it up.
 """
 
 from __future__ import annotations
@@ -229,20 +230,35 @@ class InsecureConnection(InvalidConnection):
 
 
 class NoTrial(TpeakError):
-    """The server has no trial to hand out."""
+    """The server has no trial to hand out.
+
+    `reason` is the server's: "paused", "host_paused", "wall_time", or None where there is nothing to add.
+    """
+
+    def __init__(self, message: str = "", *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NoTrialYet(NoTrial):
-    """All trials are out with workers, or the study is paused; ask again in `retry_after_s` seconds."""
+    """All trials are out with workers, or the study or this host is paused; ask again in `retry_after_s` seconds."""
 
-    def __init__(self, message: str = "", *, retry_after_s: float = 1.0) -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", *, retry_after_s: float = 1.0, reason: str | None = None) -> None:
+        super().__init__(message, reason=reason)
         self.retry_after_s = retry_after_s
 
 
 class StudyFinished(NoTrial):
-    """The study's budget is used up and nothing is left, or the study was stopped."""
+    """Nothing is left for this worker: the budget is used up, the study was stopped, or no trial fits its wall time."""
 
 
 class TrialPruned(TpeakError):
     """Raised by an objective to end a trial that `Trial.should_prune` says to give up."""
+
+
+class Preempted(BaseException):
+    """Raised in an objective by SIGTERM or SIGUSR1 during `optimize`, so that it ends and its trial is handed back.
+
+    An objective may catch it to tidy up, and should let it through. In threads, which no signal reaches, the trial's
+    own methods raise it once the trial was handed back.
+    """

@@ -31,14 +31,18 @@ class Lease:
     """One trial's lease as this process knows it. Times are monotonic seconds.
 
     `renewed_at` is when the request that last renewed it was *sent*: the server cannot have counted from earlier.
+    `incarnation` is the database's when the lease was given.
     """
 
-    def __init__(self, client: Client, path: str, token: str, seconds: float, sent_at: float) -> None:
+    def __init__(
+        self, client: Client, path: str, token: str, seconds: float, sent_at: float, incarnation: str | None = None
+    ) -> None:
         self.client = client
         self.path = path
         self.token = token
         self.seconds = seconds
         self.renewed_at = sent_at
+        self.incarnation = incarnation
         self.pid = os.getpid()
         self.lost = False
         self.cancelled = False

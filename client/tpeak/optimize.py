@@ -13,7 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tpeak.errors import Conflict, InvalidValue, NoTrialYet, StudyFinished, TpeakError, TrialPruned
+from tpeak import preemption
+from tpeak.errors import Conflict, InvalidValue, NoTrialYet, Preempted, StudyFinished, TrialPruned
 from tpeak.outcome import Outcome, describe, judge
 from tpeak.progress import Progress
 from tpeak.states import TrialState
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tpeak")
 
-Catch: TypeAlias = tuple[type[Exception], ...]
+Kinds: TypeAlias = tuple[type[Exception], ...]
+
+SAME_PAUSE_S = 1.0
+"""Two replies that put the end of a host's pause so close together speak of the same pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,78 +40,116 @@ class Turn:
     retry_after_s: float | None = None
     done: bool = False
     stop: bool = False
+    reason: str | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Ask, compute, tell, once; it pickles if study and objective do."""
+    """Ask, compute, tell, once; it pickles if study and objective do.
+
+    `until` is when this worker's wall time is over, in Unix seconds: other machines may compute it.
+    """
 
     study: Study
     func: Callable[[Trial], Any]
-    catch: Catch
+    catch: Kinds
+    retry_on: Kinds
     gc_after_trial: bool
+    until: float | None
+    resumable: bool
 
     def __call__(self, stop: threading.Event | None = None) -> Turn:
         """One turn. `study.stop()` within it sets `stop`, and is told by the result to those who share no event."""
         stop = stop or threading.Event()
         if stop.is_set():
             return Turn(stop=True)  # queued behind the trial that stopped the loop
-        with self.study._in_loop(stop):
+        with self.study._in_loop(stop), preemption.watching():  # a pool's process is watched while it computes
             try:
-                trial = self.study._issue()
-            except NoTrialYet as pause:
-                return Turn(retry_after_s=pause.retry_after_s)
-            except StudyFinished as end:
-                log.info("%s", end)
-                return Turn(done=True)
-            try:
-                result = compute(self.study, trial, self.func, self.catch)
-            finally:
-                if self.gc_after_trial:
-                    gc.collect()
-        return Turn(trial=result, stop=stop.is_set())
+                return self._turn(stop)
+            except Preempted:
+                preemption.conclude()
+                return Turn(stop=True)
+
+    def _turn(self, stop: threading.Event) -> Turn:
+        left_s = None if self.until is None else self.until - time.time()
+        try:
+            trial = self.study._held.issue(wall_time_s=left_s, resumable=self.resumable, note=preemption.begin)
+        except NoTrialYet as pause:
+            return Turn(retry_after_s=pause.retry_after_s, reason=pause.reason, message=str(pause))
+        except StudyFinished as end:
+            return Turn(done=True, reason=end.reason, message=str(end))
+        try:
+            result = compute(self.study, trial, self.func, catch=self.catch, retry_on=self.retry_on)
+        finally:
+            if self.gc_after_trial:
+                gc.collect()
+        return Turn(trial=result, stop=stop.is_set() or preemption.signalled())
 
 
-def compute(study: Study, trial: Trial, func: Callable[[Trial], Any], catch: Catch) -> FrozenTrial | None:
-    """The finished trial; None where the server has it from another worker.
+def compute(
+    study: Study, trial: Trial, func: Callable[[Trial], Any], *, catch: Kinds, retry_on: Kinds
+) -> FrozenTrial | None:
+    """The finished trial; None where it is not finished (released, or tried again), or another worker's.
 
-    The objective's exception is raised again, after the trial has failed for it, unless it is one of `catch`.
+    The objective's exception is raised again, after the trial has failed for it, unless it is one of `catch` or
+    `retry_on`; Preempted, once the trial was handed back.
     """
     try:
-        outcome, error = _outcome(func, trial, len(study.directions))
+        if preemption.signalled():
+            raise Preempted("a signal came while the trial was asked for")
+        outcome, error = _outcome(func, trial, retry_on, len(study.directions))
+        if trial._lease.pid != os.getpid():
+            raise error or RuntimeError("a process that the objective forked came back from it; it should exit instead")
+        if error is not None and preemption.signalled():
+            raise Preempted("the objective was interrupted") from error  # a DataLoader's children died first, say
+        if not trial._over and not _tell(study, trial, outcome, error):
+            error = None
+        if error is not None and not isinstance(error, catch + retry_on):
+            raise error
+    except Preempted:
+        preemption.hand_back([trial])
+        raise
     except BaseException:
-        study._abandon(trial)  # SystemExit and the like: nobody will tell, so the lease must be let go
+        study._held.abandon(trial)  # SystemExit and the like: nobody will tell, so the lease must be let go
         raise
-    result = None
-    try:
-        result = study._finish(trial, outcome)
-    except Conflict as refusal:
-        warnings.warn(f"trial {trial.number} counts without this worker's result: {refusal}", stacklevel=2)
-        if isinstance(error, Conflict):
-            return None  # the objective ended because of the same loss
-    except TpeakError:
-        study._abandon(trial)
-        raise
-    else:
-        _log(result)
-    if error is not None and not isinstance(error, catch):
-        raise error
-    return result
+    finally:
+        preemption.end(trial)
+    result = trial._result
+    return result if result is not None and result.state.is_finished() else None
 
 
-def _outcome(func: Callable[[Trial], Any], trial: Trial, objectives: int) -> tuple[Outcome, BaseException | None]:
+def _outcome(
+    func: Callable[[Trial], Any], trial: Trial, retry_on: Kinds, objectives: int
+) -> tuple[Outcome, BaseException | None]:
     try:
         values = func(trial)
     except TrialPruned:
+        if trial._lease.cancelled:
+            return Outcome(state=TrialState.FAILED, cause="cancelled"), None
         return Outcome(state=TrialState.PRUNED), None
     except (Exception, KeyboardInterrupt) as error:
-        return Outcome(state=TrialState.FAILED, cause=describe(error)), error
+        retry = isinstance(error, retry_on)
+        return Outcome(state=TrialState.FAILED, cause=describe(error), retry=retry), error
     return judge(values, None, objectives), None
+
+
+def _tell(study: Study, trial: Trial, outcome: Outcome, error: BaseException | None) -> bool:
+    """Tell the outcome; whether the objective's error is still news."""
+    lost = isinstance(error, Conflict)
+    try:
+        _log(study._held.finish(trial, outcome, anew=not lost))
+    except Conflict as refusal:
+        warnings.warn(f"trial {trial.number} counts without this worker's result: {refusal}", stacklevel=3)
+        return not lost  # else the objective ended because of the same loss
+    return True
 
 
 def _log(trial: FrozenTrial) -> None:
     if trial.state == TrialState.FAILED:
         log.warning("trial %d failed with parameters %s: %s", trial.number, trial.params, trial.cause)
+    elif trial.state == TrialState.WAITING:
+        log.warning("trial %d is to be tried again: %s", trial.number, trial.cause)
     else:
         log.info("trial %d is %s: %s with parameters %s", trial.number, trial.state, trial.values, trial.params)
 
@@ -131,10 +173,19 @@ class Loop:
         self._progress = progress
         self._stop = threading.Event()
         self._resume_at = 0.0  # on the monotonic clock: before that no ask would bring a trial
+        self._said: str | None = None
+        self._host_paused_until = 0.0
 
     def run(self, executor: Executor | None, n_jobs: int) -> None:
         """All of it. Raises InvalidValue, a ValueError, for a number of jobs that is none."""
         slots = slots_of(executor, n_jobs)
+        with preemption.watching():
+            try:
+                self._run(executor, slots)
+            except Preempted:  # in a callback, or while it waited
+                preemption.conclude()
+
+    def _run(self, executor: Executor | None, slots: int) -> None:
         if executor is not None:
             self._run_in(executor, slots)
         elif slots == 1:
@@ -157,13 +208,24 @@ class Loop:
         try:
             while running or self._may_begin():
                 while len(running) < slots and self._may_begin() and not self._pause():
-                    running.add(executor.submit(self._begin(), *stop))
+                    with preemption.deferred():  # an executor would lose sight of a thread that it is starting
+                        running.add(executor.submit(self._begin(), *stop))
                 running = self._take_finished(running)
                 if self._stop.is_set():
                     running = {future for future in running if not future.cancel()}
+        except Preempted:
+            preemption.conclude()
         finally:
             self._stop.set()
-            wait([future for future in running if not future.cancel()])
+            self._settle([future for future in running if not future.cancel()])
+
+    def _settle(self, running: list[Future[Turn]]) -> None:
+        """Wait for what still runs. A signal hands that back first, and objectives end at their trial's next word."""
+        try:
+            wait(running)
+        except Preempted:
+            preemption.conclude()
+            wait(running)
 
     def _take_finished(self, running: set[Future[Turn]]) -> set[Future[Turn]]:
         """Wait for a finished trial, or for the end of a pause; what is still running."""
@@ -186,6 +248,7 @@ class Loop:
         return self._task
 
     def _take(self, turn: Turn) -> None:
+        self._say(turn)
         if turn.done or turn.stop:
             self._stop.set()
         if turn.retry_after_s is not None:
@@ -198,6 +261,19 @@ class Loop:
         with self._task.study._in_loop(self._stop):
             for callback in self._callbacks:
                 callback(self._task.study, turn.trial)
+
+    def _say(self, turn: Turn) -> None:
+        """Log why there was no trial, once where it stays so."""
+        if turn.reason == "host_paused":
+            until = time.monotonic() + (turn.retry_after_s or 0.0)
+            if until > self._host_paused_until + SAME_PAUSE_S:
+                log.warning("%s", turn.message)
+            self._host_paused_until = until
+        elif turn.done and not self._stop.is_set():
+            log.log(logging.WARNING if turn.reason else logging.INFO, "%s", turn.message)
+        elif turn.reason is not None and turn.reason != self._said:
+            log.info("%s", turn.message)
+        self._said = turn.reason
 
     def _pause(self) -> float:
         """Seconds until it makes sense to ask again, but no more than are left."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from tpeak.errors import InvalidValue
 from tpeak.states import TrialState
-from tpeak.wire import number_out
+from tpeak.wire import number_in, number_out
 
 CAUSE_CHARACTERS = 8000
 """What is kept of an exception's message and traceback."""
@@ -18,11 +18,12 @@ CAUSE_CHARACTERS = 8000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A trial's end; `cause` says why it failed."""
+    """A trial's end; `cause` says why it failed, `retry` that it should be tried again."""
 
     state: TrialState
     values: list[float] | None = None
     cause: str | None = None
+    retry: bool = False
 
     def wire(self) -> dict[str, Any]:
         """The fields of a tell that it fills."""
@@ -31,7 +32,19 @@ class Outcome:
             body["values"] = [number_out(value) for value in self.values]
         if self.cause is not None:
             body["error"] = self.cause
+        if self.retry:
+            body["retry"] = True
         return body
+
+
+def read_reply(reply: dict[str, Any]) -> Outcome:
+    """The end that the server's reply to a tell speaks of."""
+    values = reply["values"]
+    return Outcome(
+        state=TrialState(reply["state"]),
+        values=None if values is None else [number_in(value) for value in values],
+        cause=reply["cause"],
+    )
 
 
 def judge(values: Any, state: TrialState | None, objectives: int) -> Outcome:

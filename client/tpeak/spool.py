@@ -1,7 +1,8 @@
 """Results that could not be delivered, on disk until the server takes them.
 
-One file a request, `<time>-<pid>-<random>.json`: `{"url", "path", "body"}`, no token. Several processes may share the
-directory, and several may send the same file: the server answers a repeated tell as it did the first time.
+One file a request, `<time>-<pid>-<random>.json`: the parcel's fields, no token. It is written as `.part`, flushed to
+the disk and renamed, so that a `.json` is always whole. Several processes may share the directory, and several may send
+the same file: the server answers a repeated tell as it did the first time.
 """
 
 from __future__ import annotations
@@ -12,16 +13,44 @@ import os
 import secrets
 import time
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpeak.errors import Conflict, TpeakError, Unauthorized, Unavailable
-from tpeak.wire import encode
+from tpeak.parcel import Parcel, from_json
 
 if TYPE_CHECKING:
     from tpeak.transport import Client
 
 log = logging.getLogger("tpeak")
+
+ABANDONED_S = 3600.0
+"""A `.part` that is older than this is nobody's any more: its writer was killed."""
+
+
+class Fate(Enum):
+    """What became of a file that was to be sent. All but the last four leave nothing on disk."""
+
+    DELIVERED = "delivered"
+    ADDED = "added as a new trial, since the server's database was restored from a backup"
+    SUPERSEDED = "not needed"
+    GONE = "sent by another process"
+    ELSEWHERE = "left for another server"
+    REFUSED = "left: it cannot be sent"
+    UNREACHABLE = "left: no answer"
+    UNAUTHORIZED = "left: the token is refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """One try to send a file: what became of it, and the server's words or URL about it."""
+
+    file: Path
+    fate: Fate
+    detail: str = ""
 
 
 class Spool:
@@ -32,33 +61,48 @@ class Spool:
         self._look = True  # a former process may have left results
         self._refused: set[str] = set()
 
-    def deliver(self, client: Client, path: str, body: dict[str, Any], *, deadline_s: float | None = None) -> Any:
+    def deliver(
+        self,
+        client: Client,
+        parcel: Parcel,
+        *,
+        deadline_s: float | None = None,
+        attempt_s: float | None = None,
+        kept: list[Path] | None = None,
+    ) -> Any:
         """The server's reply, or None where there was none in time: then the body is on disk, and a warning says where.
 
         It is on disk from the first failed attempt on, so that a worker killed while it retries loses nothing.
-        Raises the server's refusal, and Unavailable where the disk cannot take the body either.
+        Raises the server's refusal, and Unavailable where the disk cannot take the body either. A refused token is
+        raised too, but the body kept. Where a signal interrupts it, `kept` says where, and a second call goes on.
         """
-        kept: list[Path] = []
+        kept = [] if kept is None else kept
 
         def keep() -> None:
             if not kept:
-                kept.extend(self._keep(client.url, path, body))
+                kept.extend(self._keep(parcel))
 
         try:
-            reply = client.request("POST", path, content=encode(body), deadline_s=deadline_s, before_retry=keep)
-        except (Unavailable, Unauthorized, KeyboardInterrupt) as failure:
+            reply = parcel.send(client, deadline_s=deadline_s, attempt_s=attempt_s, before_retry=keep)
+        except Unavailable as failure:
             keep()
-            if not kept or not isinstance(failure, Unavailable):
+            if not kept:
                 raise
             warnings.warn(f"{failure} The result is kept in {kept[0]} and will be sent later.", stacklevel=2)
             return None
+        except Unauthorized as refusal:
+            keep()
+            raise Unauthorized(f"{refusal}. {_how_to_renew(client, kept)}") from None
         except TpeakError:
             _discard(kept)
+            raise
+        except BaseException:
+            keep()  # a signal: whether it arrived is unknown
             raise
         _discard(kept)
         return reply
 
-    def resend(self, client: Client, *, look: bool = False) -> None:
+    def resend(self, client: Client, *, look: bool = False, attempt_s: float | None = None) -> None:
         """Send what is kept for this server; never raises for the server's sake.
 
         It reads the directory only where something is known to be there, at its first call, or if told to `look`.
@@ -67,30 +111,75 @@ class Spool:
             return
         self._look = False
         for file in self._files():
-            if file.name not in self._refused and not self._resent(client, file):
+            if file.name in self._refused:
+                continue
+            sending = self._send(client, file, deadline_s=0.0, attempt_s=attempt_s)
+            log.log(logging.INFO if sending.fate is Fate.SUPERSEDED else logging.DEBUG, "%s", sending)
+            if sending.fate is Fate.REFUSED:
+                # Left where it is: an unreadable file or a refused result is for the user to look at.
+                self._refused.add(file.name)
+                warnings.warn(f"the result kept in {file} cannot be sent: {sending.detail}", stacklevel=3)
+            elif sending.fate is Fate.UNAUTHORIZED:
+                warnings.warn(f"{sending.detail}. {_how_to_renew(client, [file])}", stacklevel=3)
+                return
+            elif sending.fate is Fate.UNREACHABLE:
                 self._look = True
                 return
 
-    def _resent(self, client: Client, file: Path) -> bool:
-        """Whether to go on with the next file: not where the server is out of reach."""
+    def flush(self, client: Client) -> Iterator[Sending]:
+        """Try to send everything that is kept, and say of each file what became of it."""
+        self._adopt()
+        silent: Sending | None = None
+        for file in self._files():
+            if silent is None:
+                sending = self._send(client, file)
+                silent = sending if sending.fate in (Fate.UNREACHABLE, Fate.UNAUTHORIZED) else None
+            else:  # the others would wait for the same dead server
+                sending = self._unsent(client, file, silent)
+            yield sending
+
+    def _send(
+        self, client: Client, file: Path, *, deadline_s: float | None = None, attempt_s: float | None = None
+    ) -> Sending:
         try:
-            entry = json.loads(file.read_bytes())
-            if entry["url"] != client.url:
-                return True
-            client.request("POST", entry["path"], content=encode(entry["body"]), deadline_s=0.0)
-        except Unavailable:
-            return False
+            parcel = from_json(json.loads(file.read_bytes()))
+            if parcel.url != client.url:
+                return Sending(file=file, fate=Fate.ELSEWHERE, detail=parcel.url)
+            reply = parcel.send(client, deadline_s=deadline_s, attempt_s=attempt_s)
+        except Unavailable as failure:
+            return Sending(file=file, fate=Fate.UNREACHABLE, detail=str(failure))
+        except Unauthorized as refusal:
+            return Sending(file=file, fate=Fate.UNAUTHORIZED, detail=str(refusal))
         except Conflict as refusal:
-            log.info("%s: the server has another result: %s", file, refusal)
+            _discard([file])
+            return Sending(file=file, fate=Fate.SUPERSEDED, detail=str(refusal))
         except FileNotFoundError:
-            return True  # another process was faster
-        except (OSError, ValueError, KeyError, TypeError, TpeakError) as failure:
-            # Left where it is: an unreadable file or a refused token is for the user to look at.
-            self._refused.add(file.name)
-            warnings.warn(f"the result kept in {file} cannot be sent: {failure}", stacklevel=4)
-            return True
+            return Sending(file=file, fate=Fate.GONE)
+        except (OSError, ValueError, TypeError, TpeakError) as failure:
+            return Sending(file=file, fate=Fate.REFUSED, detail=str(failure))
         _discard([file])
-        return True
+        return Sending(file=file, fate=Fate.ADDED if "numbers" in reply else Fate.DELIVERED)
+
+    def _unsent(self, client: Client, file: Path, silent: Sending) -> Sending:
+        try:
+            url = from_json(json.loads(file.read_bytes())).url
+        except (OSError, ValueError, TypeError) as failure:
+            return Sending(file=file, fate=Fate.REFUSED, detail=str(failure))
+        if url != client.url:
+            return Sending(file=file, fate=Fate.ELSEWHERE, detail=url)
+        return Sending(file=file, fate=silent.fate, detail=silent.detail)
+
+    def _adopt(self) -> None:
+        """Give whole files their name whose writer was killed before the renaming; what is not whole is nothing."""
+        for part in self.folder.glob("*.part"):
+            try:
+                if time.time() - part.stat().st_mtime > ABANDONED_S:
+                    from_json(json.loads(part.read_bytes()))
+                    part.rename(part.with_suffix(".json"))
+            except (ValueError, TypeError):
+                _discard([part])
+            except OSError as failure:
+                log.debug("%s: %s", part, failure)
 
     def _files(self) -> list[Path]:
         try:
@@ -99,20 +188,31 @@ class Spool:
             log.debug("cannot list %s: %s", self.folder, failure)
             return []
 
-    def _keep(self, url: str, path: str, body: dict[str, Any]) -> list[Path]:
+    def _keep(self, parcel: Parcel) -> list[Path]:
         """The file that now holds the request, durably; none, with a warning, where the disk does not take it."""
         name = f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(4)}"
+        partial = self.folder / f"{name}.part"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            partial = self.folder / f"{name}.part"
-            _write(partial, encode({"url": url, "path": path, "body": body}))
+            if not self.folder.exists():
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _sync(self.folder.parent)
+            _write(partial, parcel.to_json())
             file = partial.rename(self.folder / f"{name}.json")
             _sync(self.folder)
         except OSError as failure:
+            _discard([partial])
             warnings.warn(f"a result cannot be kept on disk in {self.folder}: {failure}", stacklevel=4)
             return []
         self._look = True
         return [file]
+
+
+def _how_to_renew(client: Client, kept: list[Path]) -> str:
+    where = f"The result is kept in {kept[0]}. " if kept else ""
+    return (
+        f"{where}Set TPEAK_TOKEN to a token that {client.url} takes (or renew the file that TPEAK_CONNECT_FILE names), "
+        "then run `tpeak flush`"
+    )
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -124,7 +224,7 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make the renaming itself durable."""
+    """Make a new name in the folder durable."""
     if os.name == "nt":  # where a directory cannot be opened
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
-import uuid
+import time
 import warnings
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -12,24 +13,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from tpeak.compare import pareto_front, same_params
-from tpeak.connection import Connection
-from tpeak.distributions import Distribution, specs
-from tpeak.errors import AlreadyFinished, Conflict, InvalidValue, NoTrialYet, StudyFinished
-from tpeak.frozen import FrozenTrial, batches, check, from_wire, to_wire
-from tpeak.heartbeat import Lease
+from tpeak.connection import Connection, job_end
+from tpeak.distributions import Distribution
+from tpeak.errors import AlreadyFinished, Conflict, InvalidValue
+from tpeak.frozen import FrozenTrial, check, from_wire, to_wire
+from tpeak.held import HeldTrials
 from tpeak.optimize import Loop, Task
-from tpeak.outcome import Outcome, judge
+from tpeak.outcome import judge
 from tpeak.progress import Progress
+from tpeak.routes import StudyRoutes
 from tpeak.states import StudyDirection, TrialState
 from tpeak.trial import Trial
-from tpeak.wire import encode, number_in, plain
+from tpeak.wire import plain
 
 __all__ = ["Study", "StudyDirection"]
 
 log = logging.getLogger("tpeak")
-
-PAGE = 1000
-"""Trials a request reads."""
 
 
 class Study:
@@ -46,8 +45,8 @@ class Study:
         self._start()
 
     def _start(self) -> None:
-        self._path = f"/studies/{self._id}"
-        self._live: dict[int, Trial] = {}  # asked here and not yet told: `tell` finds their leases by number
+        self._routes = StudyRoutes(self._connection.client, self._id)
+        self._held = HeldTrials(self, self._connection, self._routes)
         self._local = threading.local()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -79,20 +78,28 @@ class Study:
     @property
     def user_attrs(self) -> dict[str, Any]:
         """The study's attributes, as the server has them now."""
-        attrs: dict[str, Any] = self._connection.client.get(self._path)["user_attrs"]
+        attrs: dict[str, Any] = self._routes.study()["user_attrs"]
         return attrs
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep something that JSON can hold with the study. Raises InvalidValue, a ValueError, for what it cannot."""
-        self._patch("", {plain(key): plain(value)})
+        self._routes.change(user_attrs={plain(key): plain(value)})
 
-    def ask(self, fixed_distributions: dict[str, Distribution] | None = None) -> Trial:
+    def ask(
+        self,
+        fixed_distributions: dict[str, Distribution] | None = None,
+        *,
+        wall_time: float | None = None,
+        resumable: bool = False,
+    ) -> Trial:
         """A trial to compute and then `tell` about; it stays this process's until then.
 
-        The parameters of `fixed_distributions` are suggested at once. Raises NoTrialYet where all trials are out with
-        workers or the study is paused, StudyFinished where its budget is used up, ServerUnreachable.
+        The parameters of `fixed_distributions` are suggested at once. No trial comes that is expected to outlast
+        `wall_time`, the seconds left to this worker, unless it can resume, or is `resumable`: will be released with a
+        checkpoint in time. Raises NoTrialYet where all trials are out with workers or the study or host is paused,
+        StudyFinished where nothing is left for this worker, ServerUnreachable.
         """
-        trial = self._issue(fixed_distributions)
+        trial = self._held.issue(fixed_distributions, wall_time_s=wall_time, resumable=resumable)
         for name, distribution in (fixed_distributions or {}).items():
             trial._suggest(name, distribution)
         return trial
@@ -113,7 +120,7 @@ class Study:
         """
         if not isinstance(trial, (Trial, int)):
             raise TypeError(f"trial must be a Trial or its number, got a {type(trial).__name__}")
-        known = self._live.get(trial, trial) if isinstance(trial, int) else trial
+        known = (self._held.get(trial) or trial) if isinstance(trial, int) else trial
         if isinstance(known, Trial) and known._result is not None:
             if skip_if_finished:
                 return known._result
@@ -124,10 +131,14 @@ class Study:
                 f"{trial if isinstance(trial, Trial) else f'trial {trial}'} failed: {outcome.cause}", stacklevel=2
             )
         try:
-            return self._finish(known, outcome) if isinstance(known, Trial) else self._tell_number(known, outcome)
+            if isinstance(known, Trial):
+                return self._held.finish(known, outcome)
+            return self._held.tell_number(known, outcome)
         except Conflict:
-            finished = self._trial(known.number if isinstance(known, Trial) else known) if skip_if_finished else None
-            if finished is None or not finished.state.is_finished():
+            if not skip_if_finished:
+                raise
+            finished = from_wire(self._routes.trial(known.number if isinstance(known, Trial) else known))
+            if not finished.state.is_finished():
                 raise
             return finished
 
@@ -142,20 +153,37 @@ class Study:
         gc_after_trial: bool = False,
         show_progress_bar: bool = False,
         executor: Executor | None = None,
+        retry_on: Iterable[type[Exception]] | type[Exception] = (),
+        wall_time: float | None = None,
+        resumable: bool = False,
     ) -> None:
         """Compute trials until `n_trials` of this call or `timeout` seconds are used up, `stop`, or the study's end.
 
         `n_jobs` trials run at once in threads (-1: one a CPU), or in `executor`, for whose processes study and
         objective must pickle; `n_jobs` is then how many, by default all its workers. TrialPruned prunes a trial; an
         exception fails it with its cause and is raised again unless it is one of `catch`; a result that is no number
-        fails it with a logged warning. Callbacks get the study and each finished trial, in this thread. While all
-        trials are out with other workers it waits. Raises RuntimeError within an objective or callback of this study.
+        fails it with a logged warning. After one of `retry_on` the trial is tried again with the same parameters,
+        elsewhere if possible, which uses up an attempt. Callbacks get the study and each finished trial, in this
+        thread. While all trials are out with other workers it waits.
+
+        `wall_time` is how many seconds this worker has left (under Slurm what SLURM_JOB_END_TIME leaves): a trial that
+        is expected to outlast it goes to others, unless it can resume, or is `resumable`: the objective sets
+        checkpoints. Called in the main thread, SIGTERM and SIGUSR1 raise Preempted in the objective and hand back its
+        trial with the last checkpoint, at no attempt; SIGTERM then ends the process as ever, SIGUSR1 this call.
+        Raises RuntimeError within an objective or callback of this study.
         """
         if self._stop_here() is not None:
             raise RuntimeError("optimize cannot be called within an objective or callback of the same study")
         self._connection.spool.resend(self._connection.client, look=True)
-        kinds = tuple(catch) if isinstance(catch, Iterable) else (catch,)
-        task = Task(study=self, func=func, catch=kinds, gc_after_trial=gc_after_trial)
+        task = Task(
+            study=self,
+            func=func,
+            catch=_kinds(catch),
+            retry_on=_kinds(retry_on),
+            gc_after_trial=gc_after_trial,
+            until=job_end(os.environ) if wall_time is None else time.time() + wall_time,
+            resumable=resumable,
+        )
         with Progress(self._directions, n_trials, shown=show_progress_bar) as progress:
             loop = Loop(task, n_trials=n_trials, timeout=timeout, callbacks=callbacks or (), progress=progress)
             loop.run(executor, n_jobs)
@@ -182,7 +210,7 @@ class Study:
         if skip_if_exists and any(same_params(trial.fixed or trial.params, params) for trial in self.get_trials()):
             log.info("a trial with %s is there already", params)
             return
-        self._add([{"params": plain(params), "user_attrs": plain(user_attrs or {})}])
+        self._routes.add([{"params": plain(params), "user_attrs": plain(user_attrs or {})}])
 
     def add_trial(self, trial: FrozenTrial) -> None:
         """Add a trial computed elsewhere, or one to wait. Raises InvalidValue, a ValueError, where it does not fit."""
@@ -196,7 +224,7 @@ class Study:
             if trial.values is not None and len(trial.values) != len(self._directions):
                 raise InvalidValue(f"{len(trial.values)} value(s) for {len(self._directions)} objective(s)")
             rows.append(to_wire(trial))
-        self._add(rows)
+        self._routes.add(rows)
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -211,7 +239,7 @@ class Study:
         wanted = [state.value for state in TrialState if states is not None and state in states]
         if states is not None and not wanted:
             return []
-        return [from_wire(row) for row in self._rows(wanted)]
+        return [from_wire(row) for row in self._routes.trials(wanted)]
 
     @property
     def best_trial(self) -> FrozenTrial:
@@ -220,7 +248,7 @@ class Study:
         Raises NoCompleteTrial, a ValueError, where there is none, and RuntimeError where there are several objectives.
         """
         self._need_one_objective("best_trial", "best_trials")
-        return from_wire(self._connection.client.get(self._path + "/best"))
+        return from_wire(self._routes.best())
 
     @property
     def best_params(self) -> dict[str, Any]:
@@ -239,71 +267,24 @@ class Study:
         """The complete trials that no other one dominates: at least as good in all objectives, and better in one."""
         return pareto_front(self.get_trials(states=(TrialState.COMPLETE,)), self._directions)
 
-    def _issue(self, distributions: dict[str, Distribution] | None = None) -> Trial:
-        connection = self._connection
-        connection.introduce()
-        body: dict[str, Any] = {"request_id": uuid.uuid4().hex, "worker": connection.worker.id, "count": 1}
-        if distributions:
-            body["distributions"] = specs(distributions)
-        sent_at = connection.heartbeat.clock()
-        reply = connection.client.post(self._path + "/ask", body)
-        if not reply["trials"]:
-            raise _no_trial(self._name, reply)
-        issued = reply["trials"][0]
-        path = f"{self._path}/trials/{issued['number']}"
-        lease = Lease(connection.client, path, issued["lease"], issued["lease_seconds"], sent_at)
-        trial = self._live[issued["number"]] = Trial(self, issued, lease)
-        connection.heartbeat.add(lease)
-        return trial
+    def cancel_trial(self, number: int, cause: str | None = None) -> None:
+        """Have a trial ended: `should_prune` says so to the worker that has it; a waiting one is failed at once.
 
-    def _finish(self, trial: Trial, outcome: Outcome) -> FrozenTrial:
-        """The trial as finished by this outcome. Raises Conflict where the server has it otherwise."""
-        client, spool = self._connection.client, self._connection.spool
-        trial._flush_reports(spool)
-        try:
-            reply = spool.deliver(client, trial._lease.path + "/tell", trial._tell_body(outcome))
-        except Conflict:
-            self._abandon(trial)
-            raise
-        self._abandon(trial)
-        if reply is None:
-            return trial._freeze(outcome)
-        spool.resend(client)
-        return trial._freeze(_outcome_in(reply))
+        Raises TrialNotFound, AlreadyFinished, as the three below.
+        """
+        self._routes.change_trial(number, action="cancel", cause=cause)
 
-    def _tell_number(self, number: int, outcome: Outcome) -> FrozenTrial:
-        """The same for a trial that was asked for elsewhere, without its lease."""
-        path = f"{self._path}/trials/{number}"
-        reply = self._connection.spool.deliver(self._connection.client, path + "/tell", outcome.wire())
-        if reply is None:
-            return FrozenTrial(number=number, state=outcome.state, values=outcome.values, cause=outcome.cause)
-        return self._trial(number)
+    def fail_trial(self, number: int, cause: str | None = None) -> None:
+        """Fail a waiting or running trial at once; the worker that has it loses it."""
+        self._routes.change_trial(number, action="fail", cause=cause)
 
-    def _abandon(self, trial: Trial) -> None:
-        """Renew the trial's lease no more."""
-        self._connection.heartbeat.drop(trial._lease)
-        self._live.pop(trial.number, None)
+    def retry_trial(self, number: int) -> None:
+        """Have a failed or lost trial computed again, with the same parameters and all its attempts."""
+        self._routes.change_trial(number, action="retry")
 
-    def _trial(self, number: int) -> FrozenTrial:
-        return from_wire(self._connection.client.get(f"{self._path}/trials/{number}"))
-
-    def _rows(self, states: list[str]) -> Iterator[dict[str, Any]]:
-        query: dict[str, str | int | Sequence[str]] = {"limit": PAGE, "state": states}
-        while True:
-            page = self._connection.client.get(self._path + "/trials", query)
-            yield from page["trials"]
-            if page["next"] is None:
-                return
-            query["after"] = page["next"]
-
-    def _add(self, rows: list[dict[str, Any]]) -> None:
-        for batch in batches(rows):
-            body = {"request_id": uuid.uuid4().hex, "trials": batch}
-            self._connection.client.post(self._path + "/trials", body)
-
-    def _patch(self, path: str, attrs: dict[str, Any]) -> None:
-        body = {"request_id": uuid.uuid4().hex, "user_attrs": attrs}
-        self._connection.client.request("PATCH", self._path + path, content=encode(body))
+    def delete_trial(self, number: int) -> None:
+        """Have a trial forgotten, by readers and the sampler. Its number is not used again."""
+        self._routes.delete_trial(number)
 
     @contextmanager
     def _in_loop(self, stop: threading.Event) -> Iterator[None]:
@@ -323,19 +304,5 @@ class Study:
             raise RuntimeError(f"{name} has no meaning for several objectives; use {instead}")
 
 
-def _outcome_in(reply: dict[str, Any]) -> Outcome:
-    values = reply["values"]
-    return Outcome(
-        state=TrialState(reply["state"]),
-        values=None if values is None else [number_in(value) for value in values],
-        cause=reply["cause"],
-    )
-
-
-def _no_trial(name: str, reply: dict[str, Any]) -> NoTrialYet | StudyFinished:
-    if reply.get("done"):
-        return StudyFinished(f"study {name!r} hands out no more trials: its budget is used up, or it was stopped")
-    return NoTrialYet(
-        f"study {name!r} has no trial to hand out now: all are with workers, or it is paused",
-        retry_after_s=float(reply["retry_after_s"]),
-    )
+def _kinds(given: Iterable[type[Exception]] | type[Exception]) -> tuple[type[Exception], ...]:
+    return tuple(given) if isinstance(given, Iterable) else (given,)

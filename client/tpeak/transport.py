@@ -78,6 +78,8 @@ class Client:
         self._clock = clock
         self._jitter = jitter
         self._opened: tuple[int, httpx.Client] | None = None
+        self._failures = 0
+        self._meta: tuple[int, str | None] | None = None  # failures when it was asked for, and the incarnation
         if token is not None and not allow_http and self.url.startswith("http://") and not is_loopback(self.url):
             raise InsecureConnection(
                 f"the token would travel unencrypted to {self.url}: use https, or set TPEAK_ALLOW_HTTP=1 if the "
@@ -91,9 +93,20 @@ class Client:
         """The JSON that the route answers. Raises the error of the server's code, or Unavailable."""
         return self.request("GET", path, query=query)
 
-    def post(self, path: str, body: Any, *, deadline_s: float | None = None) -> Any:
+    def post(self, path: str, body: Any, *, deadline_s: float | None = None, attempt_s: float | None = None) -> Any:
         """The JSON that the route answers, None for an empty reply. Raises as `get`."""
-        return self.request("POST", path, content=encode(body), deadline_s=deadline_s)
+        return self.request("POST", path, content=encode(body), deadline_s=deadline_s, attempt_s=attempt_s)
+
+    def incarnation(self, *, anew: bool = False, deadline_s: float | None = None) -> str | None:
+        """Which life of the database the server speaks of, None of one that does not say. Raises as `get`.
+
+        It is asked for where it is not known, requests have failed since (nobody restores a database that answers), or
+        the caller wants it `anew`.
+        """
+        if anew or self._meta is None or self._meta[0] != self._failures:
+            failures = self._failures
+            self._meta = failures, self.request("GET", "/meta", deadline_s=deadline_s).get("incarnation")
+        return self._meta[1]
 
     def request(
         self,
@@ -103,35 +116,40 @@ class Client:
         content: bytes | None = None,
         query: Query | None = None,
         deadline_s: float | None = None,
+        attempt_s: float | None = None,
         before_retry: Callable[[], None] | None = None,
     ) -> Any:
         """The reply's JSON, after as many attempts as the deadline allows: one if it is 0.
 
-        `before_retry` is called each time an attempt has failed and another will follow.
+        An attempt waits for `attempt_s` at most. `before_retry` is called each time an attempt has failed and another
+        will follow.
         """
         end = self._clock() + (self.deadline_s if deadline_s is None else deadline_s)
         for limit in backoff_limits():
             try:
-                return self._attempt(method, path, content, query, end)
+                return self._attempt(method, path, content, query, _timeout(end - self._clock(), attempt_s))
             except Unavailable as failure:
+                self._failures += 1
                 delay = (failure.retry_after_s or 0.0) + self._jitter() * limit
                 if self._clock() + delay >= end:
+                    if deadline_s is None:
+                        failure.message += f" {self.url} was tried for {self.deadline_s:g} s (TPEAK_DEADLINE_S)."
                     raise
             if before_retry is not None:
                 before_retry()
             self._sleep(delay)
         raise AssertionError("backoff_limits never ends")
 
-    def _attempt(self, method: str, path: str, content: bytes | None, query: Query | None, end: float) -> Any:
-        # A request whose deadline is short, or nearly over, still gets the time in which a healthy server answers.
-        timeout = min(REPLY_TIMEOUT_S, max(CONNECT_TIMEOUT_S, end - self._clock()))
+    def _attempt(
+        self, method: str, path: str, content: bytes | None, query: Query | None, timeout: httpx.Timeout
+    ) -> Any:
         try:
             reply = self._http().request(
                 method,
                 self.url + API + path,
                 content=content,
                 params=None if query is None else list(_pairs(query)),
-                timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_S),
+                timeout=timeout,
             )
         except httpx.TransportError as failure:
             # Whatever broke on the way there or back: the request may be sent again.
@@ -184,6 +202,12 @@ def backoff_limits() -> Iterator[float]:
     """Upper bounds of the waits between attempts, in seconds: doubling, then constant."""
     for attempt in itertools.count():
         yield min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(attempt, 16))
+
+
+def _timeout(left_s: float, attempt_s: float | None) -> httpx.Timeout:
+    # A request whose deadline is short, or nearly over, still gets the time in which a healthy server answers.
+    seconds = min(REPLY_TIMEOUT_S, max(CONNECT_TIMEOUT_S, left_s)) if attempt_s is None else attempt_s
+    return httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT_S, seconds))
 
 
 def _pairs(query: Query) -> Iterator[tuple[str, str | int]]:

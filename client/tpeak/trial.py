@@ -2,49 +2,45 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import warnings
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpeak.distributions import (
-    CategoricalDistribution,
-    Choice,
-    Distribution,
-    FloatDistribution,
-    IntDistribution,
-    check_compatible,
-    from_spec,
-)
-from tpeak.errors import AlreadyFinished, Conflict, Invalid, InvalidDistribution, InvalidValue, TpeakError, Unavailable
+from tpeak.distributions import CategoricalDistribution, Choice, Distribution, FloatDistribution, IntDistribution
+from tpeak.errors import AlreadyFinished, InvalidValue, Preempted
 from tpeak.frozen import FrozenTrial
 from tpeak.heartbeat import Lease
 from tpeak.outcome import Outcome
+from tpeak.parameters import Parameters
+from tpeak.parcel import Parcel
+from tpeak.reports import Reports
 from tpeak.states import TrialState
-from tpeak.wire import MAX_EXACT_INT, encode, number_in, number_out, plain
+from tpeak.wire import MAX_EXACT_INT, encode, plain
 
 if TYPE_CHECKING:
-    from tpeak.spool import Spool
     from tpeak.study import Study
 
-__all__ = ["FrozenTrial", "Trial", "TrialState"]
-
-REPORTS_PER_REQUEST = 1000
-"""What one request may carry."""
-
-FLUSH_DEADLINE_S = 5.0
-"""How long reports that were held back are tried before the result goes."""
+__all__ = ["Checkpoint", "FrozenTrial", "Trial", "TrialState"]
 
 ATTRIBUTE_BYTES = 500_000
 """Room for a trial's attributes: they travel with its result, in a body of at most 1 MiB."""
 
-
 NAME_CHARACTERS = 255
 """Of an attribute's key."""
 
-log = logging.getLogger("tpeak")
+CHECKPOINT_CHARACTERS = 4096
+"""Of what says where a checkpoint lies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Where a trial's training can be taken up again: a path or name of the user's, and the last step in it."""
+
+    checkpoint: str | None = None
+    step: int | None = None
 
 
 class Trial:
@@ -54,26 +50,31 @@ class Trial:
         self._study = study
         self._lease = lease
         self._number: int = issued["number"]
-        self._proposed: dict[str, Any] = issued["params"]
-        self._kinds = {name: spec["type"] for name, spec in issued["distributions"].items()}
-        self._fixed: dict[str, Any] = issued.get("fixed") or {}
         self._origin: str | None = issued.get("origin")
         self._attempt: int = issued["attempt"]
-        self._params: dict[str, Any] = {}
-        self._distributions: dict[str, Distribution] = {}
-        self._used_sent = 0
+        self._parameters = Parameters(issued, lease)
+        self._reports = Reports(
+            self._number,
+            lease,
+            study._routes,
+            clock=study._connection.heartbeat.clock,
+            used=lambda: list(self._parameters.values),
+            earlier=issued["reports"],
+        )
         self._user_attrs: dict[str, Any] = dict(issued["user_attrs"])
         self._new_attrs: dict[str, Any] = {}
-        self._reported = {report["step"]: number_in(report["values"][0]) for report in issued["reports"]}
-        self._unsent: list[dict[str, Any]] = []
-        self._prune = False
-        self._loss_noted = False
-        self._sending = threading.Lock()  # an objective may report from several threads
+        resumed = issued.get("resume_from")
+        self._resume_from = None if resumed is None else Checkpoint(**resumed)
+        self._checkpoint = self._resume_from or Checkpoint()  # the former worker's is as good until there is another
         self._started = datetime.now(UTC)
+        self._ending: Parcel | None = None  # its result, once that is being told
+        self._kept: list[Path] = []  # where the result waits on disk meanwhile
+        self._preempted = False
+        self._released = False
         self._result: FrozenTrial | None = None
 
     def __repr__(self) -> str:
-        return f"Trial(number={self._number}, params={self._params})"
+        return f"Trial(number={self._number}, params={self.params})"
 
     @property
     def study(self) -> Study:
@@ -88,12 +89,12 @@ class Trial:
     @property
     def params(self) -> dict[str, Any]:
         """The values suggested so far, by name."""
-        return dict(self._params)
+        return dict(self._parameters.values)
 
     @property
     def distributions(self) -> dict[str, Distribution]:
         """The ranges asked for so far, by name."""
-        return dict(self._distributions)
+        return dict(self._parameters.distributions)
 
     @property
     def user_attrs(self) -> dict[str, Any]:
@@ -104,6 +105,11 @@ class Trial:
     def datetime_start(self) -> datetime:
         """When this worker got it, by this machine's clock, in UTC."""
         return self._started
+
+    @property
+    def resume_from(self) -> Checkpoint | None:
+        """The checkpoint with which a former worker gave it back, None where it is to be computed from the start."""
+        return self._resume_from
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -130,22 +136,17 @@ class Trial:
         with the next report. Raises TypeError for a value that is no number, ValueError for a negative step.
         """
         number, step = _as_float(value), _as_step(step)
-        if self._result is not None:
-            raise AlreadyFinished(f"trial {self._number} is finished; nothing can be reported any more")
-        if step in self._reported:
-            warnings.warn(f"step {step} was reported before; its first value is kept", stacklevel=2)
-            return
-        self._reported[step] = number
-        if self._lease.lost:
-            self._note_loss()
-            return
-        self._unsent.append({"step": step, "values": [number_out(number)]})
-        # Behind an undelivered one it gets a single attempt: training should not stand still at every step.
-        self._send_reports(0.0 if len(self._unsent) > 1 else None)
+        self._obey()
+        self._need_running("nothing can be reported")
+        self._reports.add(number, step)
 
     def should_prune(self) -> bool:
-        """Whether to give up, by raising TrialPruned: the server's decision on the last report, or a cancellation."""
-        return self._prune or self._lease.cancelled
+        """Whether to give up, by raising TrialPruned: the server's decision on the last report, or a cancellation.
+
+        Of a cancelled trial TrialPruned makes a failed one, whose cause is "cancelled".
+        """
+        self._obey()
+        return self._reports.prune or self._lease.cancelled
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep something that JSON can hold with the trial; it travels with the result.
@@ -157,137 +158,87 @@ class Trial:
             raise InvalidValue(f"an attribute's key must be a string of 1 to {NAME_CHARACTERS} characters")
         attrs = {**self._new_attrs, key: value}
         if self._result is not None:
-            self._study._patch(f"/trials/{self._number}", {key: value})
+            self._study._routes.change_trial(self._result.number, user_attrs={key: value})
         elif len(encode(attrs)) > ATTRIBUTE_BYTES:
             raise InvalidValue(f"attribute {key!r} is too large: a trial holds {ATTRIBUTE_BYTES // 1000} kB of them")
         self._new_attrs = attrs
         self._user_attrs[key] = value
 
+    def set_checkpoint(self, checkpoint: str | os.PathLike[str], step: int | None = None) -> None:
+        """Note where the training can be taken up again, after which step. Nothing is sent.
+
+        It goes along when the trial is given back, by `release` or because of SIGTERM or SIGUSR1; the next worker then
+        finds it in `resume_from`, and the steps reported up to it stay reported. Raises InvalidValue, a ValueError, for
+        more than 4,096 characters.
+        """
+        place = plain(os.fspath(checkpoint))
+        if not isinstance(place, str):
+            raise TypeError(f"checkpoint must be a string or path, got a {type(checkpoint).__name__}")
+        if len(place) > CHECKPOINT_CHARACTERS:
+            raise InvalidValue(f"a checkpoint must have at most {CHECKPOINT_CHARACTERS} characters; give its path")
+        self._checkpoint = Checkpoint(checkpoint=place, step=None if step is None else _as_step(step))
+
+    def release(self, checkpoint: str | os.PathLike[str] | None = None, step: int | None = None) -> None:
+        """Give the trial back, so that another worker takes it up; the objective should return afterwards.
+
+        No attempt is used up. Without `checkpoint` the last one of `set_checkpoint` goes along. Raises LeaseLost where
+        another worker has the trial; where the server is out of reach, a warning says that the lease must expire.
+        """
+        self._need_running("it cannot be released")
+        if checkpoint is not None:
+            self.set_checkpoint(checkpoint, step)
+        self._study._held.release(self)
+
+    def fail(self, cause: str | None = None, retry: bool = False) -> None:
+        """End the trial as failed; the objective should return afterwards.
+
+        With `retry` it is tried again with the same parameters, elsewhere if possible; that uses up an attempt. Raises
+        LeaseLost where another worker has the trial.
+        """
+        self._need_running("it cannot fail")
+        text = None if cause is None else plain(str(cause))
+        self._study._held.finish(self, Outcome(state=TrialState.FAILED, cause=text, retry=retry))
+
+    @property
+    def _over(self) -> bool:
+        return self._released or self._result is not None
+
     def _suggest(self, name: str, asked: Distribution) -> Any:
-        if name in self._params:
-            return self._again(name, asked)
-        covered = self._covers(name, asked)
-        value = asked.external(self._proposed[name]) if covered else self._ask_for(name, asked)
-        self._params[name] = value
-        self._distributions[name] = asked
-        return value
+        self._obey()
+        return self._parameters.suggest(name, asked)
 
-    def _again(self, name: str, asked: Distribution) -> Any:
-        first = self._distributions[name]
-        check_compatible(first, asked)
-        if first != asked:
-            warnings.warn(f"{name!r} was suggested from {first} before; its value stands", stacklevel=4)
-        return self._params[name]
+    def _obey(self) -> None:
+        if self._preempted:
+            raise Preempted(f"trial {self._number} was handed back because of a signal")
 
-    def _covers(self, name: str, asked: Distribution) -> bool:
-        """Whether the value that came with the ask serves for what is asked now."""
-        if name in self._fixed or name not in self._proposed or self._kinds.get(name) != asked.kind:
-            return False
-        return asked.contains(self._proposed[name])
-
-    def _ask_for(self, name: str, asked: Distribution) -> Any:
-        body = {"lease": self._lease.token, "name": name, "distribution": asked.spec()}
-        reply = self._lease.client.post(self._lease.path + "/suggest", body)
-        value = _external(reply["value"], asked, from_spec(reply["distribution"]))
-        if not asked.contains(value):
-            # An enqueued value, or one that an earlier attempt of this trial got for another range.
-            warnings.warn(f"{name}={value!r} is fixed for this trial and outside of {asked}", stacklevel=5)
-        return value
-
-    def _send_reports(self, deadline_s: float | None = None) -> None:
-        """Send what is held back, and take over the decision. It stays held back where the server is out of reach."""
-        lease, clock = self._lease, self._study._connection.heartbeat.clock
-        with self._sending:
-            while self._unsent and not lease.lost:
-                body, sent_at = self._report_body(), clock()
-                try:
-                    reply = lease.client.post(lease.path + "/report", body, deadline_s=deadline_s)
-                except Unavailable as failure:
-                    # A report is not worth the hours that went into the trial: the objective goes on.
-                    if len(self._unsent) == 1:
-                        warnings.warn(f"{failure} Reports are held back until it answers.", stacklevel=3)
-                    return
-                except Conflict:
-                    lease.lost = True
-                    self._note_loss()
-                    return
-                self._take(reply, body)
-                lease.renew(reply, sent_at)
-
-    def _flush_reports(self, spool: Spool) -> None:
-        """Deliver what is held back, before the result: over the disk where the server is still out of reach."""
-        lease = self._lease
-        while self._unsent and not lease.lost:
-            body = self._report_body()
-            try:
-                spool.deliver(lease.client, lease.path + "/report", body, deadline_s=FLUSH_DEADLINE_S)
-            except Conflict:
-                return  # the result's own tell will meet, and show, the same
-            del self._unsent[: len(body["reports"])]
-
-    def _report_body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"lease": self._lease.token, "reports": self._unsent[:REPORTS_PER_REQUEST]}
-        if len(self._params) != self._used_sent:
-            body["used"] = list(self._params)
-        return body
-
-    def _take(self, reply: dict[str, Any], body: dict[str, Any]) -> None:
-        del self._unsent[: len(body["reports"])]
-        self._used_sent = len(body.get("used", ())) or self._used_sent
-        self._prune = bool(reply["prune"])
-        for step in reply["kept"]:
-            warnings.warn(f"step {step} had another value before; that one is kept", stacklevel=4)
-
-    def _note_loss(self) -> None:
-        """Warn, once, and see whether it is worth going on: a complete result counts if it is the first."""
-        if self._loss_noted:
-            return
-        self._loss_noted = True
-        warnings.warn(
-            f"trial {self._number} was taken from this worker, most likely because it was silent for too long; its "
-            "reports count no more, a complete result still does if it is the first",
-            stacklevel=4,
-        )
-        try:
-            self._prune = self._prune or self._study._trial(self._number).state.is_finished()
-        except TpeakError as failure:
-            log.debug("trial %d: %s", self._number, failure)  # unknown: then it goes on
+    def _need_running(self, otherwise: str) -> None:
+        if self._result is not None:
+            raise AlreadyFinished(f"trial {self._number} is finished; {otherwise} any more")
+        if self._released:
+            raise AlreadyFinished(f"trial {self._number} was given back; {otherwise} any more")
 
     def _tell_body(self, outcome: Outcome) -> dict[str, Any]:
-        body = {"lease": self._lease.token, "used": list(self._params), **outcome.wire()}
+        body = {"lease": self._lease.token, "used": list(self._parameters.values), **outcome.wire()}
         if self._new_attrs:
             body["user_attrs"] = self._new_attrs
         return body
 
-    def _freeze(self, outcome: Outcome) -> FrozenTrial:
-        """The finished trial as this worker knows it; from now on the trial is over."""
-        self._result = FrozenTrial(
+    def _frozen(self, outcome: Outcome) -> FrozenTrial:
+        """The trial, ended so, as this worker knows it."""
+        return FrozenTrial(
             number=self._number,
             state=outcome.state,
             values=outcome.values,
             params=self.params,
             distributions=self.distributions,
             user_attrs=self.user_attrs,
-            intermediate_values=dict(self._reported),
+            intermediate_values=dict(self._reports.values),
             datetime_start=self._started,
             datetime_complete=datetime.now(UTC),
             cause=outcome.cause,
             origin=self._origin,
             attempt=self._attempt,
         )
-        return self._result
-
-
-def _external(value: Any, asked: Distribution, given: Distribution) -> Any:
-    """The value in the type that was asked for, even if it is outside of the range asked for."""
-    try:
-        return asked.external(value)
-    except Invalid:
-        if given.kind != asked.kind:
-            raise InvalidDistribution(
-                f"the parameter is {given.kind} in this trial and cannot be {asked.kind}"
-            ) from None
-        return given.external(value)
 
 
 def _as_float(value: Any) -> float:

@@ -29,6 +29,11 @@ class Worker:
         self._registered = False
 
     @property
+    def host(self) -> str:
+        """The machine's name, at most 255 characters."""
+        return socket.gethostname()[:255] or "localhost"
+
+    @property
     def id(self) -> str:
         """`host-pid-random`, at most 128 characters."""
         if self._pid != os.getpid():
@@ -39,7 +44,7 @@ class Worker:
 
     def register(self, client: Client) -> None:
         """Make the process known to the server, once. Raises as any request does."""
-        identity = {"id": self.id, "host": socket.gethostname(), "pid": os.getpid(), "client_version": __version__}
+        identity = {"id": self.id, "host": self.host, "pid": os.getpid(), "client_version": __version__}
         if not self._registered:
             client.post("/workers", {**identity, **self._circumstances()})
             self._registered = True

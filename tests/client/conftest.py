@@ -43,6 +43,7 @@ class Server:
         self.requests: list[httpx.Request] = []
         self._answers: dict[tuple[str, str], list[Any]] = {}
         self.on("POST", "/workers", (204, None))
+        self.on("GET", "/meta", {"version": "0.1.0", "features": [], "schema": "0002", "incarnation": "first"})
 
     def on(self, method: str, path: str, *answers: Any) -> None:
         self._answers[method, path] = list(answers)
@@ -74,6 +75,7 @@ class Server:
         path = f"/studies/s1/trials/{number}"
         self.on("POST", f"{path}/tell", lambda body: told(number, body))
         self.on("POST", f"{path}/report", renewed())
+        self.on("POST", f"{path}/release", {"number": number, "state": "waiting", "seq": 2})
         trial = {
             "number": number,
             "epoch": 1,

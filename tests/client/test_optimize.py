@@ -9,6 +9,7 @@ import pytest
 from tpeak import TrialPruned, TrialState
 from tpeak import connection as connection_module
 from tpeak.errors import InvalidValue
+from tpeak.parcel import Parcel
 
 ASK = "/studies/s1/ask"
 DONE = {"trials": [], "done": True, "seq": 1}
@@ -147,6 +148,7 @@ def test_the_readmes_loop_prunes_when_the_server_says_so(study, server, issuing,
     assert server.paths() == [
         "POST /workers",
         f"POST {ASK}",
+        "GET /meta",
         "POST /studies/s1/trials/0/report",
         "POST /studies/s1/trials/0/report",
         "POST /studies/s1/trials/0/tell",
@@ -215,7 +217,7 @@ def test_results_kept_by_a_former_process_are_sent_first(study, server, issuing,
     path = "/studies/s0/trials/5/tell"
     server.on("POST", path, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="will be sent later"):
-        spool.deliver(client, path, {"lease": "old"})
+        spool.deliver(client, Parcel(url=client.url, path=path, body={"lease": "old"}))
     spool.__init__(spool.folder)  # as another process would see it
     server.sent.clear()
     server.on("POST", path, {"seq": 1})
@@ -230,7 +232,7 @@ def test_each_call_looks_for_results_kept_by_other_processes(study, server, issu
     path = "/studies/s0/trials/5/tell"
     server.on("POST", path, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="will be sent later"):
-        type(spool)(spool.folder).deliver(client, path, {"lease": "other"})
+        type(spool)(spool.folder).deliver(client, Parcel(url=client.url, path=path, body={"lease": "other"}))
     server.on("POST", path, {"seq": 1})
     server.sent.clear()
     study.optimize(half)
@@ -428,3 +430,103 @@ def test_progress_is_shown_if_asked(study, issuing, capsys):
     issuing(1)
     study.optimize(lambda trial: 0.5)
     assert capsys.readouterr().err == ""
+
+
+def test_an_exception_to_retry_on_hands_the_trial_to_another_and_is_not_raised(study, server, issuing):
+    issuing(2)
+    waiting = {"number": 0, "state": "waiting", "values": None, "cause": "ConnectionError: gone", "seq": 2}
+    server.on("POST", "/studies/s1/trials/0/tell", waiting)
+    seen = []
+
+    def objective(trial):
+        if trial.number == 0:
+            raise ConnectionError("gone")
+        return 0.5
+
+    study.optimize(
+        objective,
+        catch=OSError,
+        retry_on=(ConnectionError,),
+        callbacks=[lambda study, trial: seen.append(trial.number)],
+    )
+    first, second = tells(server)
+    assert (first["state"], first["retry"]) == ("failed", True)
+    assert "retry" not in second
+    assert seen == [1]
+
+
+def test_a_retried_failure_with_its_last_attempt_is_a_finished_trial(study, server, issuing):
+    issuing(1)
+    seen = []
+    study.optimize(failing, retry_on=ZeroDivisionError, callbacks=[lambda study, trial: seen.append(trial.state)])
+    assert seen == [TrialState.FAILED]
+
+
+def test_an_objective_may_end_its_trial_itself(study, server, issuing):
+    issuing(3)
+    seen = []
+
+    def objective(trial):
+        if trial.number == 0:
+            trial.release("a.pt", 1)
+        elif trial.number == 1:
+            trial.fail("no good")
+        else:
+            trial.study.tell(trial, 0.25)
+            raise TrialPruned
+
+    study.optimize(objective, callbacks=[lambda study, trial: seen.append((trial.number, trial.state))])
+    assert [body["state"] for body in tells(server)] == ["failed", "complete"]
+    assert seen == [(1, TrialState.FAILED), (2, TrialState.COMPLETE)]
+
+
+def test_a_cancelled_trial_that_is_given_up_has_failed(study, server, issuing, report_reply):
+    issuing(1)
+    server.on("POST", "/studies/s1/trials/0/report", report_reply(cancel=True))
+
+    def objective(trial):
+        trial.report(0.5, 0)
+        if trial.should_prune():
+            raise TrialPruned
+
+    study.optimize(objective)
+    (body,) = tells(server)
+    assert (body["state"], body["error"]) == ("failed", "cancelled")
+
+
+def test_a_paused_host_is_warned_of_once_a_pause(study, server, caplog):
+    def paused(seconds, cause):
+        return {"trials": [], "retry_after_s": seconds, "reason": "host_paused", "cause": cause, "seq": 1}
+
+    server.on("POST", ASK, paused(0.02, "first"), paused(0.0, "first"), paused(3600.0, "second"))
+    study.optimize(half, timeout=0.5)
+    assert [record.message.rsplit("the last cause: ")[-1] for record in caplog.records] == ["first", "second"]
+
+
+def test_what_is_left_of_the_wall_time_goes_with_each_ask(study, server, issuing, monkeypatch):
+    issuing(2)
+    now = [1000.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+
+    def objective(trial):
+        now[0] += 40.0
+        return 0.5
+
+    study.optimize(objective, wall_time=100.0, resumable=True)
+    assert [body["wall_time_s"] for body in server.bodies(ASK)] == [100.0, 60.0, 20.0]
+    assert {body["resumable"] for body in server.bodies(ASK)} == {True}
+
+
+def test_under_slurm_the_wall_time_is_the_jobs(study, server, issuing, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_END_TIME", "1090")
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    issuing(0)
+    study.optimize(half)
+    study.optimize(half, wall_time=5.0)
+    assert [body["wall_time_s"] for body in server.bodies(ASK)] == [90.0, 5.0]
+
+
+def test_a_worker_that_no_trial_fits_says_why_it_leaves(study, server, caplog):
+    server.on("POST", ASK, {"trials": [], "done": True, "reason": "wall_time", "seq": 1})
+    study.optimize(half, wall_time=60.0)
+    assert "trials take longer than the 60 s of wall time that this worker has left" in caplog.text

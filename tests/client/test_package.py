@@ -28,8 +28,12 @@ LOOSER = {("load_study", "storage"), ("delete_study", "storage"), ("get_all_stud
 """Where tpeak finds by itself what Optuna must be given."""
 
 OWN = {
-    "create_study": ["max_trials", "timeout", "lease_seconds", "max_attempts", "space", "user_attrs", "tags", "note"],
-    "Study.optimize": ["executor"],
+    "create_study": [
+        *("max_trials", "timeout", "lease_seconds", "max_attempts", "space", "user_attrs", "tags", "note"),
+        *("max_host_failures", "late_results"),
+    ],
+    "Study.ask": ["wall_time", "resumable"],
+    "Study.optimize": ["executor", "retry_on", "wall_time", "resumable"],
 }
 
 STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")

@@ -1,14 +1,18 @@
 import json
+import os
+import pathlib
 import stat
 
 import httpx
 import pytest
 
 from tpeak.errors import InvalidValue, ServerUnreachable, Unauthorized
-from tpeak.spool import Spool
+from tpeak.parcel import Parcel
+from tpeak.spool import Fate, Spool
 
 TELL = "/studies/s1/trials/0/tell"
 BODY = {"lease": "l", "state": "complete", "values": [0.5]}
+PARCEL = Parcel(url="http://127.0.0.1:8765", path=TELL, body=BODY)
 
 
 @pytest.fixture
@@ -16,7 +20,7 @@ def kept(spool, client, server):
     """A tell that waits on disk for a server that is up again."""
     server.on("POST", TELL, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="will be sent later"):
-        spool.deliver(client, TELL, BODY)
+        spool.deliver(client, PARCEL)
     server.sent.clear()
     server.on("POST", TELL, {"seq": 1})
 
@@ -27,14 +31,14 @@ def files(spool: Spool) -> list[dict]:
 
 def test_what_is_delivered_leaves_nothing_on_disk(spool, client, server):
     server.on("POST", TELL, {"seq": 1})
-    assert spool.deliver(client, TELL, BODY) == {"seq": 1}
+    assert spool.deliver(client, PARCEL) == {"seq": 1}
     assert not spool.folder.exists()
 
 
 def test_what_cannot_be_delivered_is_kept_and_the_user_told_where(spool, client, server):
     server.on("POST", TELL, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match=rf"kept in {spool.folder}/\S+\.json and will be sent later"):
-        assert spool.deliver(client, TELL, BODY) is None
+        assert spool.deliver(client, PARCEL) is None
     assert files(spool) == [{"url": "http://127.0.0.1:8765", "path": TELL, "body": BODY}]
 
 
@@ -53,7 +57,7 @@ def test_it_is_on_disk_while_it_is_retried_and_gone_when_delivered(spool, client
         return {"seq": 1}
 
     server.on("POST", TELL, (503, None), (503, None), answer)
-    assert spool.deliver(client, TELL, BODY) == {"seq": 1}
+    assert spool.deliver(client, PARCEL) == {"seq": 1}
     assert [entry["body"] for entry in seen[0]] == [BODY]
     assert files(spool) == []
 
@@ -65,21 +69,21 @@ def test_an_interrupt_while_it_is_retried_loses_nothing(spool, client, server, c
     server.on("POST", TELL, (503, None))
     monkeypatch.setattr(client, "_sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        spool.deliver(client, TELL, BODY)
+        spool.deliver(client, PARCEL)
     assert len(files(spool)) == 1
 
 
 def test_a_refused_token_is_raised_and_the_result_kept(spool, client, server):
     server.on("POST", TELL, (401, None))
-    with pytest.raises(Unauthorized):
-        spool.deliver(client, TELL, BODY)
+    with pytest.raises(Unauthorized, match=r"Set TPEAK_TOKEN to a token .* then run `tpeak flush`"):
+        spool.deliver(client, PARCEL)
     assert len(files(spool)) == 1
 
 
 def test_a_refused_result_is_raised_and_not_kept(spool, client, server, refusal):
     server.on("POST", TELL, (503, None), refusal(422, "invalid_value"))
     with pytest.raises(InvalidValue):
-        spool.deliver(client, TELL, BODY)
+        spool.deliver(client, PARCEL)
     assert files(spool) == []
 
 
@@ -87,7 +91,7 @@ def test_where_the_disk_takes_nothing_the_error_is_raised(tmp_path, client, serv
     (tmp_path / "file").touch()
     server.on("POST", TELL, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="cannot be kept on disk"), pytest.raises(ServerUnreachable):
-        Spool(tmp_path / "file" / "spool").deliver(client, TELL, BODY)
+        Spool(tmp_path / "file" / "spool").deliver(client, PARCEL)
 
 
 def test_what_is_kept_is_sent_again_and_then_removed(kept, spool, client, server):
@@ -160,3 +164,37 @@ def test_a_file_that_another_process_sent_first_is_no_trouble(kept, spool, clien
     server.on("POST", TELL, taken)
     spool.resend(client)
     assert files(spool) == []
+
+
+def test_a_refused_token_is_met_once_with_one_warning(kept, spool, client, server):
+    server.on("POST", TELL, (401, None))
+    with pytest.warns(UserWarning, match="run `tpeak flush`"):
+        spool.resend(client)
+    spool.resend(client)
+    assert len(server.sent) == 1
+    assert len(files(spool)) == 1
+
+
+def test_what_a_killed_writer_had_flushed_is_taken_up_and_the_rest_removed(kept, spool, client, server):
+    (file,) = spool.folder.iterdir()
+    whole, torn, young = (spool.folder / f"{name}.part" for name in ("1-whole", "2-torn", "3-young"))
+    whole.write_bytes(file.read_bytes())
+    torn.write_bytes(file.read_bytes()[:-5])
+    young.write_bytes(b"")
+    for part in (whole, torn):
+        os.utime(part, (0, 0))
+    fates = [sending.fate for sending in spool.flush(client)]
+    assert fates == [Fate.DELIVERED, Fate.DELIVERED]
+    assert [left.name for left in spool.folder.iterdir()] == ["3-young.part"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "rename"])
+def test_a_disk_that_fails_leaves_nothing_half_done(spool, client, server, monkeypatch, step):
+    def fail(*arguments):
+        raise OSError("full")
+
+    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (pathlib.Path, "rename")), fail)
+    server.on("POST", TELL, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="cannot be kept on disk"), pytest.raises(ServerUnreachable):
+        spool.deliver(client, PARCEL)
+    assert not spool.folder.exists() or list(spool.folder.iterdir()) == []

@@ -33,10 +33,10 @@ def trial(study, server):
 def test_the_first_ask_registers_the_worker(study, server, connection):
     server.on("POST", ASK, server.issues(0), server.issues(1))
     assert [study.ask().number, study.ask().number] == [0, 1]
-    assert server.paths() == ["POST /workers", f"POST {ASK}", f"POST {ASK}"]
+    assert server.paths() == ["POST /workers", f"POST {ASK}", "GET /meta", f"POST {ASK}"]
     first, second = server.bodies(ASK)
     assert first["request_id"] != second.pop("request_id")
-    assert second == {"worker": connection.worker.id, "count": 1}
+    assert second == {"worker": connection.worker.id, "host": connection.worker.host, "count": 1}
 
 
 def test_fixed_distributions_are_sent_and_suggested_at_once(study, server):
@@ -155,7 +155,7 @@ def test_a_result_that_cannot_be_delivered_is_sent_with_the_next_ask(study, serv
     server.on("POST", ASK, server.issues(1))
     server.on("POST", TELL, {"seq": 2})
     study.ask()
-    assert server.paths() == [f"POST {TELL}", f"POST {ASK}"]
+    assert server.paths() == [f"POST {TELL}", f"POST {ASK}", "GET /meta"]  # which may be another one after an outage
     assert server.bodies(TELL)[0]["values"] == [0.5]
 
 

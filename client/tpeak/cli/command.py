@@ -1,4 +1,4 @@
-"""What `tpeak server`, `migrate`, `down`, `demo` do: the first three are the server's, which is another process."""
+"""The commands of `tpeak`. `server`, `migrate` and `down` are the server's, which is another process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from tpeak._version import __version__
-from tpeak.cli import demo
+from tpeak.cli import control, demo, flush
+from tpeak.errors import TpeakError
 
 OF_THE_SERVER = {
     "server": ("serve", "serve studies"),
@@ -26,7 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in OF_THE_SERVER:
         return run_server(OF_THE_SERVER[given[0]][0], given[1:])
-    return demo.run(_parser().parse_args(given))
+    wanted = _parser().parse_args(given)
+    try:
+        return int(wanted.run(wanted))
+    except TpeakError as error:
+        print(f"tpeak: {error}", file=sys.stderr)
+        return FAILED
 
 
 def run_server(command: str, arguments: list[str]) -> int:
@@ -74,5 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, (_, described) in OF_THE_SERVER.items():
         commands.add_parser(name, help=described, add_help=False)
-    demo.add_arguments(commands.add_parser("demo", help="tune a scikit-learn model with four workers on this machine"))
+    trying = commands.add_parser("demo", help="tune a scikit-learn model with four workers on this machine")
+    trying.set_defaults(run=demo.run)
+    demo.add_arguments(trying)
+    control.add_arguments(
+        commands.add_parser("study", help="pause, stop, cancel or resume a study"),
+        commands.add_parser("trial", help="cancel, fail, retry or delete a trial"),
+    )
+    flushing = commands.add_parser("flush", help="send the results that wait on this machine's disk")
+    flushing.set_defaults(run=flush.run)
     return parser

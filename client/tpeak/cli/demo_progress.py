@@ -47,7 +47,7 @@ class Progress:
 
 def counts_of(study: Study) -> dict[str, int]:
     """How many trials are in each state."""
-    counts: dict[str, int] = study._connection.client.get(study._path)["counts"]
+    counts: dict[str, int] = study._routes.study()["counts"]
     return counts
 
 
@@ -68,7 +68,7 @@ def summary(study: Study) -> str:
 
 def _best(study: Study) -> str:
     try:
-        best = study._connection.client.get(f"{study._path}/best")
+        best = study._routes.best()
     except NotFound:
         return "-"
     return f"{best['values'][0]:.4f}"

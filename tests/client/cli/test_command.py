@@ -73,7 +73,7 @@ def test_help_names_every_command(capsys):
     with pytest.raises(SystemExit):
         command.main(["--help"])
     out = capsys.readouterr().out
-    assert all(name in out for name in ("server", "migrate", "down", "demo"))
+    assert all(name in out for name in ("server", "migrate", "down", "demo", "study", "trial", "flush"))
 
 
 @pytest.mark.parametrize("name", ["server", "migrate", "down"])

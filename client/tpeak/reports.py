@@ -1,0 +1,147 @@
+"""What an objective reports of a running trial, and what the server says to it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tpeak.errors import Conflict, NotFound, TpeakError, Unavailable
+from tpeak.heartbeat import Lease
+from tpeak.parcel import Parcel, restored
+from tpeak.states import TrialState
+from tpeak.wire import number_in, number_out
+
+if TYPE_CHECKING:
+    from tpeak.routes import StudyRoutes
+    from tpeak.spool import Spool
+
+PER_REQUEST = 1000
+"""What one request may carry."""
+
+FLUSH_DEADLINE_S = 5.0
+"""How long reports that were held back are tried before the result goes."""
+
+log = logging.getLogger("tpeak")
+
+
+class Reports:
+    """The values by step of one trial, sent under its lease; `used` tells the names of its parameters.
+
+    `earlier` are the steps of a former worker that count. Threads may share it: an objective may report from several.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        lease: Lease,
+        routes: StudyRoutes,
+        *,
+        clock: Callable[[], float],
+        used: Callable[[], list[str]],
+        earlier: list[dict[str, Any]],
+    ) -> None:
+        self.values = {report["step"]: number_in(report["values"][0]) for report in earlier}
+        self.prune = False
+        self._number = number
+        self._lease = lease
+        self._routes = routes
+        self._clock = clock
+        self._used = used
+        self._used_sent = 0
+        self._unsent: list[dict[str, Any]] = []
+        self._loss_noted = False
+        self._sending = threading.Lock()
+
+    def add(self, value: float, step: int) -> None:
+        """Send the value, with those that were held back. Of two values for a step the first counts."""
+        if step in self.values:
+            warnings.warn(f"step {step} was reported before; its first value is kept", stacklevel=3)
+            return
+        self.values[step] = value
+        if self._lease.lost:
+            self._note_loss()
+            return
+        self._unsent.append({"step": step, "values": [number_out(value)]})
+        # Behind an undelivered one it gets a single attempt: training should not stand still at every step.
+        with self._sending:
+            self._send(deadline_s=0.0 if len(self._unsent) > 1 else None)
+
+    def hurry(self, seconds: float) -> None:
+        """Send what is held back if that is a matter of so many seconds."""
+        if self._unsent and self._sending.acquire(timeout=seconds):
+            try:
+                self._send(deadline_s=0.0, attempt_s=seconds)
+            finally:
+                self._sending.release()
+
+    def flush(self, spool: Spool) -> None:
+        """Deliver what is held back, before the result: over the disk where the server is still out of reach."""
+        while self._unsent and not self._lease.lost:
+            body = self._body()
+            parcel = Parcel(url=self._lease.client.url, path=self._lease.path + "/report", body=body)
+            try:
+                spool.deliver(self._lease.client, parcel, deadline_s=FLUSH_DEADLINE_S)
+            except (Conflict, NotFound):
+                return  # the result's own tell will meet, and show, the same
+            del self._unsent[: len(body["reports"])]
+
+    def _send(self, *, deadline_s: float | None, attempt_s: float | None = None) -> None:
+        """Send what is held back, and take over the decision. It stays held back where the server is out of reach."""
+        lease = self._lease
+        while self._unsent and not lease.lost:
+            body, sent_at = self._body(), self._clock()
+            try:
+                reply = lease.client.post(lease.path + "/report", body, deadline_s=deadline_s, attempt_s=attempt_s)
+            except Unavailable as failure:
+                # A report is not worth the hours that went into the trial: the objective goes on.
+                if len(self._unsent) == 1:
+                    warnings.warn(f"{failure} Reports are held back until it answers.", stacklevel=4)
+                return
+            except (Conflict, NotFound):
+                lease.lost = True
+                self._note_loss()
+                return
+            self._take(reply, body)
+            lease.renew(reply, sent_at)
+
+    def _body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"lease": self._lease.token, "reports": self._unsent[:PER_REQUEST]}
+        used = self._used()
+        if len(used) != self._used_sent:
+            body["used"] = used
+        return body
+
+    def _take(self, reply: dict[str, Any], body: dict[str, Any]) -> None:
+        del self._unsent[: len(body["reports"])]
+        self._used_sent = len(body.get("used", ())) or self._used_sent
+        self.prune = bool(reply["prune"])
+        for step in reply["kept"]:
+            warnings.warn(f"step {step} had another value before; that one is kept", stacklevel=5)
+
+    def _note_loss(self) -> None:
+        """Warn, once, and see whether it is worth going on: a complete result counts if it is the first."""
+        if self._loss_noted:
+            return
+        self._loss_noted = True
+        try:
+            if restored(self._lease.client, self._lease.incarnation):
+                warnings.warn(
+                    f"the server's database was restored from a backup that does not know trial {self._number} in this "
+                    "worker's hands; its result will be added as a new trial, reports and all",
+                    stacklevel=5,
+                )
+                return
+        except TpeakError as failure:
+            log.debug("trial %d: %s", self._number, failure)
+        warnings.warn(
+            f"trial {self._number} was taken from this worker, most likely because it was silent for too long; its "
+            "reports count no more, a complete result still does if it is the first",
+            stacklevel=5,
+        )
+        try:
+            self.prune = self.prune or TrialState(self._routes.trial(self._number)["state"]).is_finished()
+        except TpeakError as failure:
+            log.debug("trial %d: %s", self._number, failure)  # unknown: then it goes on

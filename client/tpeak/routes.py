@@ -1,0 +1,75 @@
+"""One study's routes: what is sent there and what comes back, in the wire's words."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpeak.frozen import batches
+from tpeak.wire import encode
+
+if TYPE_CHECKING:
+    from tpeak.transport import Client
+
+PAGE = 1000
+"""Trials a request reads."""
+
+
+class StudyRoutes:
+    """The routes of the study with this id. All methods raise as `Client.request` does."""
+
+    def __init__(self, client: Client, study_id: str) -> None:
+        self.client = client
+        self.path = f"/studies/{study_id}"
+
+    def study(self) -> dict[str, Any]:
+        """The study."""
+        study: dict[str, Any] = self.client.get(self.path)
+        return study
+
+    def trial(self, number: int) -> dict[str, Any]:
+        """The trial."""
+        trial: dict[str, Any] = self.client.get(f"{self.path}/trials/{number}")
+        return trial
+
+    def best(self) -> dict[str, Any]:
+        """The best trial."""
+        trial: dict[str, Any] = self.client.get(self.path + "/best")
+        return trial
+
+    def trials(self, states: list[str]) -> Iterator[dict[str, Any]]:
+        """All trials in these states, or in any, by number."""
+        query: dict[str, str | int | Sequence[str]] = {"limit": PAGE, "state": states}
+        while True:
+            page = self.client.get(self.path + "/trials", query)
+            yield from page["trials"]
+            if page["next"] is None:
+                return
+            query["after"] = page["next"]
+
+    def add(self, trials: list[dict[str, Any]]) -> None:
+        """Add the trials, in as many requests as they need."""
+        for batch in batches(trials):
+            self.client.post(self.path + "/trials", _keyed(trials=batch))
+
+    def change(self, **fields: Any) -> None:
+        """Set these fields of the study."""
+        self.client.request("PATCH", self.path, content=encode(_keyed(**fields)))
+
+    def change_trial(self, number: int, **fields: Any) -> None:
+        """Set these fields of the trial, or have its `action` done."""
+        fields = {name: value for name, value in fields.items() if value is not None}
+        self.client.request("PATCH", f"{self.path}/trials/{number}", content=encode(_keyed(**fields)))
+
+    def delete_trial(self, number: int) -> None:
+        """Have the trial forgotten."""
+        self.client.request("DELETE", f"{self.path}/trials/{number}")
+
+    def control(self, verb: str) -> None:
+        """`pause`, `stop`, `cancel` or `resume` the study."""
+        self.client.post(f"{self.path}/{verb}", _keyed())
+
+
+def _keyed(**fields: Any) -> dict[str, Any]:
+    return {"request_id": uuid.uuid4().hex, **fields}
