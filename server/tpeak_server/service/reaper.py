@@ -53,9 +53,9 @@ class Reaper:
         due = {study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds}
         # A study that could not be pardoned stays owed it, though the tick says that a reaper was here.
         self._owed = await self._all([(study, GrantAll()) for study in sorted(due | self._owed)])
-        # The outage may have come after the look, and the tick have waited for its end.
+        # The outage may have come, or come again, after the look, and the tick have waited for its end.
         away_s = await self._tick()
-        missed = {study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds} - due
+        missed = {study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds}
         self._owed |= await self._all([(study, GrantAll()) for study in sorted(missed)])
         async with self._database.reading() as connection:
             overdue = await service.overdue(connection)

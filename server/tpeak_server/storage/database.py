@@ -130,14 +130,17 @@ class Database:
 @asynccontextmanager
 async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
     """A psycopg connection out of the engine's pool, for statements that go in one pipeline."""
+    pool = engine.pool
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
         driven: Driver = raw.driver_connection  # type: ignore[assignment]
         try:
             yield driven
         finally:
-            # What is left of a broken pipeline cannot be rolled back: the pool must not try to.
-            if driven.closed or driven.pgconn.pipeline_status != PipelineStatus.OFF:
+            # What is left of a broken pipeline cannot be rolled back: the pool must not try to. A pool that was disposed
+            # of in the meantime would keep the connection open, and nobody would use it again.
+            broken = driven.closed or driven.pgconn.pipeline_status != PipelineStatus.OFF
+            if broken or engine.pool is not pool:
                 await connection.invalidate()
 
 
