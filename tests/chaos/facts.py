@@ -31,8 +31,8 @@ TABLES = {
 """The tables of a study, and the order in which their rows are read."""
 
 ACTIVITY = """
-SELECT state, extract(epoch FROM clock_timestamp() - state_change)::float8 AS age_s, pid, backend_start, query FROM pg_stat_activity
-WHERE application_name = 'tpeak' AND datname = current_database()
+SELECT state, extract(epoch FROM clock_timestamp() - state_change)::float8 AS age_s, pid, backend_start, query
+FROM pg_stat_activity WHERE application_name = 'tpeak' AND datname = current_database()
 """
 
 

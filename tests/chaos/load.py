@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from tests.chaos.control import Controller
 from tests.chaos.history import GroupRecorder
 from tests.chaos.virtual import SPACE, Habits, VirtualWorker
 from tests.chaos.wire import Wire
@@ -29,6 +30,8 @@ STUDIES: dict[str, tuple[float, dict[str, Any]]] = {
     "one attempt": (2.0, {"sampler": {"name": "random"}, "pruner": PRUNER, "max_attempts": 1}),
     "budget": (2.0, {"max_trials": 200, "pruner": PRUNER}),
     "larger budget": (2.0, {"max_trials": 1500, "sampler": {"name": "random"}, "max_attempts": 2}),
+    "controlled": (1.0, {"sampler": {"name": "random"}, "pruner": PRUNER, "max_attempts": 2}),
+    "hosts": (0.5, {"sampler": {"name": "random"}, "max_host_failures": 3, "max_trials": 3000}),
     "seldom": (0.15, {"sampler": {"name": "random"}}),
 }
 """How often workers choose a study, and its settings. Where few come, expired trials wait for long."""
@@ -59,7 +62,10 @@ async def main(folder: Path) -> None:
         VirtualWorker(wire(f"virtual-{n}"), chosen, habits, random.Random(dice.random()))
         for n in range(order["workers"])
     ]
-    tasks = [asyncio.create_task(worker.run(stop)) for worker in workers]
+    controller = Controller(
+        wire("controller"), [study for name, study, _ in studies if name == "controlled"], random.Random(dice.random())
+    )
+    tasks = [asyncio.create_task(worker.run(stop)) for worker in [*workers, controller]]
     await _told(stdin)
     stop.set()
     _, late = await asyncio.wait(tasks, timeout=STOP_S)
@@ -80,8 +86,8 @@ async def make_studies(wire: Wire, lease_s: float, extra: dict[str, Any]) -> lis
     wanted = {**STUDIES, **{name: (0.0, settings) for name, settings in extra.items()}}
     found = []
     for name, (weight, settings) in wanted.items():
-        body = {"request_id": f"make {name}", "name": name, "lease_seconds": lease_s, **settings}
-        made = await wire.insist("POST", "/studies", body)
+        body = {"request_id": f"make {name}", "name": name, "lease_seconds": lease_s, "max_host_failures": None}
+        made = await wire.insist("POST", "/studies", {**body, **settings})
         found.append((name, made.reply["study"]["id"], weight))
     return found
 

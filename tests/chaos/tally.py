@@ -43,6 +43,7 @@ def counters(facts: Facts) -> dict[str, int]:
         found["keys reused"] += code == "request_id_reused"
     for study in facts.studies.values():
         found.update(_late(study))
+        found.update(f"event {event['kind']}" for event in study.rows["events"])
     # What happens to connections is counted by the proxies, when it happens.
     found.update(fault["kind"] for fault in facts.faults if fault["kind"] in HEAVY | {"worker SIGKILL"})
     found["amnesties"] = leases.outages(facts)

@@ -20,6 +20,9 @@ LATE = {
     "x": {"type": "float", "low": 0.5, "high": 2.0},
     "mode": {"type": "categorical", "choices": ["a", "b", 1]},
 }
+HOSTS = 20
+"""How many machines the workers say they are on."""
+
 ODD_VALUES: list[float | str] = ["NaN", "Infinity", "-Infinity", -0.0, 0.0, 5e-324]
 
 
@@ -48,6 +51,7 @@ class VirtualWorker:
         self._habits = habits
         self._dice = dice
         self._keys = 0
+        self._host = dice.randrange(HOSTS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until told to stop."""
@@ -64,7 +68,10 @@ class VirtualWorker:
     async def _turn(self, study: str) -> None:
         """Asks once, and works on what it gets."""
         count = self._dice.choice([1, 1, 1, 1, 2, 3])
-        body = {"request_id": self._key(), "worker": self._wire.worker, "count": count, "distributions": SPACE}
+        body = {
+            "request_id": self._key(), "worker": self._wire.worker, "count": count, "distributions": SPACE,
+            "host": f"host-{self._host}",
+        }  # fmt: skip
         asked = await self._wire.insist("POST", f"{study}/ask", body)
         if self._happens(self._habits.replay):
             await self._elsewhere("POST", f"{study}/ask", body)
@@ -141,7 +148,7 @@ class VirtualWorker:
         if prune and at < 0.9:
             return {"state": "pruned"}
         if at < 0.05:
-            return {"state": "failed", "error": "ValueError: a planned one"}
+            return {"state": "failed", "error": "ValueError: a planned one", "retry": self._happens(0.5)}
         value = self._dice.choice(ODD_VALUES) if at < 0.12 else self._dice.random()
         return {"state": "complete", "values": [value]}
 

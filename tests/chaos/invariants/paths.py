@@ -12,7 +12,7 @@ from tests.chaos.invariants.finding import Finding, finding
 REAPER_TICKS_S = 1.0
 """Two ticks of the reaper."""
 
-SILENT_KINDS = frozenset({"attrs", "changed", "deleted"})
+SILENT_KINDS = frozenset({"attrs", "changed"})
 """Events of a trial that leave its state alone."""
 
 
@@ -89,6 +89,9 @@ def _step(study: StudyFacts, number: int, life: Life, kind: str, payload: dict[s
         case "cancelled" | "failed":
             life.state = payload.get("state", "failed")
             return None if before in {"waiting", "running"} else f"{kind} while {before}"
+        case "deleted":
+            life.state = before if before in FINAL | {"lost"} else "failed"
+            return None
         case "retried":
             life.state, life.attempt = "waiting", 0
             return None if before in {"failed", "lost"} else f"retried while {before}"
