@@ -148,9 +148,9 @@ def transaction_time() -> None:
 
 
 def no_amnesty() -> None:
-    from tpeak_server.service import reaper
+    from tpeak_server.service import leasing, reaper
 
-    reaper.AMNESTY_SHARE = float("inf")
+    leasing.AMNESTY_SHARE = reaper.AMNESTY_SHARE = float("inf")
 
 
 def prune_decided_again() -> None:

@@ -78,12 +78,14 @@ class HttpProxy(Proxy):
         super().__init__(dice)
         self.odds = Odds()
         self.interfered: list[str] = []
+        self.requests = 0
         self._connect = connect
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: Streams | None = None
         try:
             while (request := await message(reader)) is not None:
+                self.requests += 1
                 fate = self._fate(request)
                 self.counts[fate] += 1
                 if fate == "lost request":

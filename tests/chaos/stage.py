@@ -34,10 +34,14 @@ STOP_S = 30.0
 FINISH_S = 120.0
 """How long load and workers may take to stop, and to drain."""
 
+EXTRA_S = 75.0
+LAG_S = 0.05
+"""Time between two looks at how late this process is woken: what else the machine has to do."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How large a run is."""
+    """How large a run is; it goes on, for EXTRA_S at most, until there were so many `requests`."""
 
     seconds: float
     virtual_workers: int
@@ -46,12 +50,14 @@ class Profile:
     cuts: int
     stop_s: float
     groups: Sequence[Sequence[str]]
+    requests: int = 0
     odds: Odds = field(default_factory=lambda: Odds(lost_request=0.08, lost_reply=0.08, duplicate=0.08, delayed=0.05))
     habits: dict[str, float] = field(default_factory=dict)
 
 
 FULL = Profile(
     seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, groups=GROUPS,
+    requests=102_000,
     habits={"think_s": 0.55},
 )  # fmt: skip
 SHORT = Profile(
@@ -107,16 +113,22 @@ async def storm(servers: Cluster, profile: Profile, seed: int) -> list[str]:
         **common, "seed": dice.random(), "workers": profile.real_workers, "studies": list(REAL_STUDIES),
         "kill_every_s": profile.seconds / profile.worker_kills, "think_s": 0.3, "timeout_s": 3.0, "deadline_s": 6.0,
     })  # fmt: skip
+    lags: list[float] = []
     try:
         await load.start()
         await load.said(STOP_S)  # the studies are there
         await real.start()
         for front in servers.fronts:
             front.odds = profile.odds
+        lag = asyncio.create_task(note_lag(lags))
         breaking = Faults(servers, dice, stop_s=profile.stop_s)
         began = time.monotonic()
         await breaking.run(faults)
-        await asyncio.sleep(max(0.0, began + profile.seconds - time.monotonic()))
+        while (left_s := began + profile.seconds - time.monotonic()) > 0 or (
+            left_s > -EXTRA_S and sum(front.requests for front in servers.fronts) < profile.requests
+        ):
+            await asyncio.sleep(0.5)
+        lag.cancel()
         await settle(servers)
         await real.go_on()
         await load.go_on()
@@ -128,8 +140,18 @@ async def storm(servers: Cluster, profile: Profile, seed: int) -> list[str]:
     finally:
         for helper in (load, real):
             helper.end()
-    await note_rest(servers, {"zombies": zombies, "results left in the spool": left}, drained=True)
+    lag_ms = int(1000 * sorted(lags)[int(0.99 * len(lags))])
+    seen = {"zombies": zombies, "results left in the spool": left, "p99 lag of the machine, ms": lag_ms}
+    await note_rest(servers, seen, drained=True)
     return breaking.troubles + ([f"{left} results were left in the spool"] if left else [])
+
+
+async def note_lag(lags: list[float]) -> None:
+    """Notes how late this process is woken, in seconds, until it is cancelled."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(LAG_S)
+        lags.append(time.monotonic() - before - LAG_S)
 
 
 async def settle(servers: Cluster) -> None:

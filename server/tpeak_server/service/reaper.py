@@ -12,14 +12,12 @@ from collections.abc import Awaitable, Callable
 
 from tpeak_server.domain.errors import DomainError
 from tpeak_server.service.commands import Command, Expire, GrantAll
+from tpeak_server.service.leasing import AMNESTY_SHARE
 from tpeak_server.storage import service
 from tpeak_server.storage.database import Database, Driver
 
 TICK_S = 0.5
 """Time between two looks; less than a third of the shortest lease, so that a healthy reaper grants no amnesty."""
-
-AMNESTY_SHARE = 1 / 3
-"""An outage of more than this share of a lease earns every lease of the study a fresh period."""
 
 Submit = Callable[[int, Command], Awaitable[object]]
 
@@ -58,8 +56,11 @@ class Reaper:
         missed = {study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds}
         self._owed |= await self._all([(study, GrantAll()) for study in sorted(missed)])
         async with self._database.reading() as connection:
+            ticked_at = await service.last_tick(connection)
             overdue = await service.overdue(connection)
-        await self._all([(s, Expire(number=n, epoch=epoch)) for s, n, epoch in overdue if s not in self._owed])
+        await self._all([
+            (s, Expire(number=n, epoch=epoch, ticked_at=ticked_at)) for s, n, epoch in overdue if s not in self._owed
+        ])  # fmt: skip
 
     async def _tick(self) -> float:
         """Says that a reaper is at work; the seconds since one last said so."""

@@ -40,6 +40,7 @@ LEASED = """
 SELECT s.id, s.lease_seconds FROM studies s WHERE EXISTS (SELECT FROM leases l WHERE l.study_id = s.id AND l.live)
 """
 OVERDUE = "SELECT study_id, number, epoch FROM leases WHERE live AND expires_at < tpeak_now() LIMIT 1000"
+LAST_TICK = "SELECT reaper_tick FROM meta"
 INCARNATION = "SELECT incarnation::text FROM meta"
 SCHEMA = "SELECT version_num FROM alembic_version"
 HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL"
@@ -104,6 +105,12 @@ async def leased_studies(connection: Driver) -> dict[int, float]:
 async def overdue(connection: Driver) -> list[tuple[int, int, int]]:
     """(study, number, epoch) of live leases past their expiry."""
     return [(row[0], row[1], row[2]) for row in await (await connection.execute(OVERDUE)).fetchall()]
+
+
+async def last_tick(connection: Driver) -> datetime:
+    """When a reaper last said that it is at work."""
+    found: datetime = await _value(connection, LAST_TICK)
+    return found
 
 
 async def incarnation(connection: Driver) -> str:

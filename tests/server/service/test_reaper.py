@@ -172,6 +172,23 @@ def test_an_outage_that_comes_between_the_look_and_the_tick_earns_a_fresh_period
     assert leased.state(0) == "waiting"
 
 
+def test_a_lease_that_only_an_outage_after_the_look_kept_from_being_renewed_is_not_taken(
+    service: Service, leased: Study, clock: Clock, sql: Sql
+) -> None:
+    leased.trial()
+    clock.live(10)
+    ((ticked_at,),) = sql("SELECT reaper_tick FROM meta")
+    expire = Expire(number=0, epoch=1, ticked_at=ticked_at)
+    clock.move(4)
+    study = from_path(leased.id)
+    service.run(service.replicas[0].submit(study, expire))
+    assert leased.state(0) == "running"
+    clock.live(9)
+    assert leased.state(0) == "running"
+    clock.live(4)
+    assert leased.state(0) == "waiting"
+
+
 def test_a_worker_that_came_back_before_the_lock_was_taken_keeps_its_trial(
     service: Service, leased: Study, clock: Clock
 ) -> None:

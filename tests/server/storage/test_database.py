@@ -102,7 +102,9 @@ def test_a_connection_that_broke_within_a_pipeline_is_given_up_without_a_trace(
 
 
 def test_connections_that_were_in_use_when_the_pool_was_given_up_are_closed(database_url: str, sql: Sql) -> None:
-    connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND datname = current_database()"
+    connected = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND datname = current_database()"
+    )
 
     async def all_at_once(database: Database) -> None:
         together = asyncio.Barrier(POOL_SIZE)
