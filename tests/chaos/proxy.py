@@ -175,6 +175,11 @@ class PostgresProxy(Proxy):
         self._connect = connect
         self._links: set[Link] = set()
 
+    @property
+    def links(self) -> int:
+        """How many connections there are now."""
+        return len(self._links)
+
     def cut(self) -> bool:
         """Cuts a connection; says whether there was one."""
         links = sorted(self._links, key=id)

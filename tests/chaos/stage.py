@@ -169,6 +169,8 @@ async def note_rest(servers: Cluster, seen: dict[str, int], *, drained: bool) ->
     counts: Counter[str] = Counter(seen)
     for proxy in (*servers.fronts, *servers.databases):
         counts.update(proxy.counts)
+    for server, database in zip(servers.servers, servers.databases, strict=True):
+        counts[f"connections of server {server.name}"] = database.links
     rest = {"at": at, "replicas": len(servers.servers), "caches": caches, "seen": counts}
     (servers.folder / "rest.json").write_text(json.dumps(rest))
     marks = "\n".join(mark for front in servers.fronts for mark in front.interfered)

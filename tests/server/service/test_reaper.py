@@ -158,7 +158,7 @@ def test_an_outage_that_comes_between_the_look_and_the_tick_earns_a_fresh_period
         async with await psycopg.AsyncConnection.connect(database_url) as outage:
             await outage.execute("SELECT FROM meta FOR UPDATE")
             tick = asyncio.create_task(reaper.tick())
-            while not sql(WAITING):
+            while not sql(WAITING):  # noqa: ASYNC110 - it is another process that waits
                 await asyncio.sleep(0.01)
             clock.move(9)
             sql(f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS waiting")
