@@ -20,7 +20,8 @@ from tests.chaos.cluster import cluster, make_postgres
 from tests.chaos.facts import gather
 from tests.chaos.invariants.finding import Finding
 from tests.chaos.mutants import BUGS
-from tests.chaos.scenarios import CASES, Case, Play
+from tests.chaos.play import Play
+from tests.chaos.scenarios import CASES, Case
 from tests.chaos.stage import note_rest
 
 from tpeak_server.supervisor.postgres import Postgres

@@ -137,7 +137,7 @@ async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
         try:
             yield driven
         finally:
-            # What is left of a broken pipeline cannot be rolled back: the pool must not try to. And a pool that was given
+            # What is left of a broken pipeline cannot be rolled back: the pool must not try to. A pool that was given
             # up in the meantime would keep the connection open, which nobody would use again.
             broken = driven.closed or driven.pgconn.pipeline_status != PipelineStatus.OFF
             if broken or engine.pool is not pool:
