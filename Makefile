@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check model bench lock clean
+.PHONY: help demo test lint format check model bench chaos mutants lock clean
 
 help: ## show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,12 @@ model: $(VENV)/.dev ## 1,000 programs of requests and faults, against a model of
 
 bench: $(VENV)/.dev ## the throughput of ask, report and tell
 	$(BIN)/python benchmarks/throughput.py
+
+chaos: $(VENV)/.dev ## faults of all kinds for minutes, and the proof that nothing was lost: ARGS='--seed 7'
+	$(BIN)/python -m tests.chaos.stage $(ARGS)
+
+mutants: $(VENV)/.dev ## plant bugs that the checker must find
+	$(BIN)/python -m tests.chaos.hunt $(ARGS)
 
 lock: ## resolve requirements.lock anew
 	$(PYTHON) -m venv $(VENV)-lock

@@ -161,9 +161,13 @@ class Release(OfTrial):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expire(OfTrial):
-    """The reaper's: end the epoch's lease if it is past its expiry under the lock as well."""
+    """The reaper's: end the epoch's lease if it is past its expiry under the lock as well.
+
+    `ticked_at` is the reaper's tick at which it looked so: much later, an outage may lie between.
+    """
 
     epoch: int
+    ticked_at: datetime | None = None
 
     def wants(self, wanted: Wanted, known: Known) -> None:
         # Only the row knows how much time the lease has left.

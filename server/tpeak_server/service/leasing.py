@@ -9,6 +9,9 @@ from tpeak_server.domain.trial import LeaseEnd, TrialState, expired, released
 from tpeak_server.service.commands import Expire, GrantAll, Heartbeat, Release
 from tpeak_server.service.ledger import Ledger
 
+AMNESTY_SHARE = 1 / 3
+"""An outage of more than this share of a lease earns every lease of the study a fresh period."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
@@ -66,12 +69,19 @@ def expire(ledger: Ledger, command: Expire) -> None:
     fresh = ledger.locked_lease(command.number, command.epoch)
     if lease is None or fresh is None or lease.epoch != command.epoch or not lease.live or fresh.remaining_s > 0:
         return
-    if (command.number, command.epoch) in ledger.changes.renewed:
+    if (command.number, command.epoch) in ledger.changes.renewed or _outage_since(ledger, command):
         return
     ledger.end_lease(lease, LeaseEnd.EXPIRED)
     trial = expired(record.trial, max_attempts=ledger.study.max_attempts, cancelled=lease.cancelled)
     ledger.change(trial)
     ledger.event("expired", command.number, epoch=command.epoch, state=str(trial.state), attempt=trial.attempt)
+
+
+def _outage_since(ledger: Ledger, command: Expire) -> bool:
+    """Whether so much time has passed since the tick that an outage may be why nobody renewed the lease."""
+    if command.ticked_at is None:
+        return False
+    return (ledger.now - command.ticked_at).total_seconds() > AMNESTY_SHARE * ledger.study.lease_seconds
 
 
 def grant_all(ledger: Ledger, _: GrantAll) -> None:

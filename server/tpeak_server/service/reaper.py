@@ -12,14 +12,12 @@ from collections.abc import Awaitable, Callable
 
 from tpeak_server.domain.errors import DomainError
 from tpeak_server.service.commands import Command, Expire, GrantAll
+from tpeak_server.service.leasing import AMNESTY_SHARE
 from tpeak_server.storage import service
-from tpeak_server.storage.database import Database
+from tpeak_server.storage.database import Database, Driver
 
 TICK_S = 0.5
 """Time between two looks; less than a third of the shortest lease, so that a healthy reaper grants no amnesty."""
-
-AMNESTY_SHARE = 1 / 3
-"""An outage of more than this share of a lease earns every lease of the study a fresh period."""
 
 Submit = Callable[[int, Command], Awaitable[object]]
 
@@ -57,10 +55,27 @@ class Reaper:
         due = {study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds}
         # A study that could not be pardoned stays owed it, though the tick says that a reaper was here.
         self._owed = await self._all([(study, GrantAll()) for study in sorted(due | self._owed)])
-        await self._database.transaction(service.tick)
+        # The outage may have come, or come again, after the look, and the tick have waited for its end.
+        away_s = await self._tick()
+        missed = {study for study, lease_seconds in leased.items() if away_s > AMNESTY_SHARE * lease_seconds}
+        self._owed |= await self._all([(study, GrantAll()) for study in sorted(missed)])
         async with self._database.reading() as connection:
+            ticked_at = await service.last_tick(connection)
             overdue = await service.overdue(connection)
-        await self._all([(s, Expire(number=n, epoch=epoch)) for s, n, epoch in overdue if s not in self._owed])
+        await self._all([
+            (s, Expire(number=n, epoch=epoch, ticked_at=ticked_at)) for s, n, epoch in overdue if s not in self._owed
+        ])  # fmt: skip
+
+    async def _tick(self) -> float:
+        """Says that a reaper is at work; the seconds since one last said so."""
+        ages: list[float] = []
+
+        async def tick(connection: Driver) -> None:
+            ages.append(await service.tick(connection))
+
+        await self._database.transaction(tick)
+        # Where the first try was committed without an answer, the second one sees that tick.
+        return max(ages)
 
     async def _all(self, commands: list[tuple[int, Command]]) -> set[int]:
         """Submits them all and gives the studies where one failed: such trouble must not keep the others waiting."""

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
+from psycopg.pq import PipelineStatus
 from sqlalchemy import exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -151,7 +152,7 @@ class Database:
                 result = await work(connection)
                 await connection.commit()
             except BaseException:
-                if not connection.closed:
+                if not connection.closed and connection.pgconn.pipeline_status == PipelineStatus.OFF:
                     await connection.rollback()
                 raise
             return result
@@ -212,6 +213,7 @@ class Database:
 @asynccontextmanager
 async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
     """A psycopg connection out of the engine's pool, for statements that go in one pipeline; cut after SILENCE_S."""
+    pool = engine.pool
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
         driven: Driver = raw.driver_connection  # type: ignore[assignment]
@@ -220,7 +222,10 @@ async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
             yield driven
         finally:
             limit.cancel()
-            if driven.closed:
+            # What is left of a broken pipeline cannot be rolled back: the pool must not try to. A pool that was given
+            # up in the meantime would keep the connection open, which nobody would use again.
+            broken = driven.closed or driven.pgconn.pipeline_status != PipelineStatus.OFF
+            if broken or engine.pool is not pool:
                 await connection.invalidate()
 
 

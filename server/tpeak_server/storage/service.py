@@ -31,11 +31,16 @@ ORDER BY last_seen DESC, id LIMIT 10000
 """
 TICK_AGE = "SELECT extract(epoch FROM tpeak_now() - reaper_tick)::float8 FROM meta"
 # greatest(): two replicas may tick out of order, and the tick must not move back.
-TICK = "UPDATE meta SET reaper_tick = greatest(reaper_tick, tpeak_now())"
+TICK = """
+UPDATE meta SET reaper_tick = greatest(meta.reaper_tick, tpeak_now())
+FROM (SELECT reaper_tick FROM meta FOR NO KEY UPDATE) AS former
+RETURNING extract(epoch FROM tpeak_now() - former.reaper_tick)::float8
+"""
 LEASED = """
 SELECT s.id, s.lease_seconds FROM studies s WHERE EXISTS (SELECT FROM leases l WHERE l.study_id = s.id AND l.live)
 """
 OVERDUE = "SELECT study_id, number, epoch FROM leases WHERE live AND expires_at < tpeak_now() LIMIT 1000"
+LAST_TICK = "SELECT reaper_tick FROM meta"
 SCHEMA = "SELECT version_num FROM alembic_version"
 HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
@@ -86,9 +91,9 @@ async def tick_age(connection: Driver) -> float:
     return float(await _value(connection, TICK_AGE))
 
 
-async def tick(connection: Driver) -> None:
-    """Says that a reaper is at work."""
-    await connection.execute(TICK)
+async def tick(connection: Driver) -> float:
+    """Says that a reaper is at work; the seconds since one last said so."""
+    return float(await _value(connection, TICK))
 
 
 async def leased_studies(connection: Driver) -> dict[int, float]:
@@ -99,6 +104,12 @@ async def leased_studies(connection: Driver) -> dict[int, float]:
 async def overdue(connection: Driver) -> list[tuple[int, int, int]]:
     """(study, number, epoch) of live leases past their expiry."""
     return [(row[0], row[1], row[2]) for row in await (await connection.execute(OVERDUE)).fetchall()]
+
+
+async def last_tick(connection: Driver) -> datetime:
+    """When a reaper last said that it is at work."""
+    found: datetime = await _value(connection, LAST_TICK)
+    return found
 
 
 async def check_schema(connection: Driver) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 
 from tpeak_server.domain.errors import DatabaseUnavailable, Overloaded
@@ -18,6 +19,9 @@ Service = Any
 Clock = Any
 MakeStudy = Callable[..., Study]
 Sql = Callable[..., list[tuple[Any, ...]]]
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+"""The backends that wait for a lock."""
 
 
 @pytest.fixture
@@ -140,6 +144,48 @@ def test_a_study_that_could_not_get_its_fresh_period_gets_it_at_the_next_look(
     clock.live(9)
     assert leased.state(0) == "running"
     clock.live(2)
+    assert leased.state(0) == "waiting"
+
+
+def test_an_outage_that_comes_between_the_look_and_the_tick_earns_a_fresh_period_too(
+    service: Service, leased: Study, clock: Clock, sql: Sql, database_url: str
+) -> None:
+    leased.trial()
+    clock.live(9)
+
+    async def outage_under_way() -> None:
+        reaper = service.replicas[0].reaper
+        async with await psycopg.AsyncConnection.connect(database_url) as outage:
+            await outage.execute("SELECT FROM meta FOR UPDATE")
+            tick = asyncio.create_task(reaper.tick())
+            while not sql(WAITING):  # noqa: ASYNC110 - it is another process that waits
+                await asyncio.sleep(0.01)
+            clock.move(9)
+            sql(f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS waiting")
+        await tick
+
+    service.run(outage_under_way())
+    assert leased.state(0) == "running"
+    clock.live(8)
+    assert leased.state(0) == "running"
+    clock.live(3)
+    assert leased.state(0) == "waiting"
+
+
+def test_a_lease_that_only_an_outage_after_the_look_kept_from_being_renewed_is_not_taken(
+    service: Service, leased: Study, clock: Clock, sql: Sql
+) -> None:
+    leased.trial()
+    clock.live(10)
+    ((ticked_at,),) = sql("SELECT reaper_tick FROM meta")
+    expire = Expire(number=0, epoch=1, ticked_at=ticked_at)
+    clock.move(4)
+    study = from_path(leased.id)
+    service.run(service.replicas[0].submit(study, expire))
+    assert leased.state(0) == "running"
+    clock.live(9)
+    assert leased.state(0) == "running"
+    clock.live(4)
     assert leased.state(0) == "waiting"
 
 

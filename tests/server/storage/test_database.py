@@ -126,6 +126,54 @@ def test_a_backend_that_dies_in_the_middle_leaves_nothing_and_the_work_is_done_o
     assert noted() == [2]
 
 
+def test_a_connection_that_broke_within_a_pipeline_is_given_up_without_a_trace(
+    database_url: str, noted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[int] = []
+
+    async def breaks_at_first(connection: Driver) -> None:
+        runs.append(connection.pgconn.backend_pid)
+        await connection.execute("INSERT INTO noted VALUES (%s)", [len(runs)])
+        if len(runs) == 1:
+            connection.pgconn.enter_pipeline_mode()
+            connection.pgconn.send_query_params(b"SELECT 1", None)
+            raise psycopg.OperationalError("the connection is lost")
+
+    run(database_url, lambda database: database.transaction(breaks_at_first))
+    assert noted() == [2]
+    assert len(set(runs)) == 2
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_connections_that_were_in_use_when_the_pool_was_given_up_are_closed(database_url: str, sql: Sql) -> None:
+    connected = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND datname = current_database()"
+    )
+
+    async def all_at_once(database: Database) -> None:
+        together = asyncio.Barrier(POOL_SIZE)
+        one_has_died = asyncio.Event()
+
+        async def work(connection: Driver, place: int) -> None:
+            if not one_has_died.is_set():
+                await together.wait()
+                if place == 0:
+                    one_has_died.set()
+                    await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+                await asyncio.sleep(0.2)  # for the pool to be given up
+            await connection.execute("SELECT 1")
+
+        tries = (database.transaction(lambda c, place=place: work(c, place)) for place in range(POOL_SIZE))
+        await asyncio.gather(*tries)
+
+    async def twice(database: Database) -> int:
+        for _ in range(2):
+            await all_at_once(database)
+        return int(sql(connected)[0][0])
+
+    assert run(database_url, twice) <= POOL_SIZE
+
+
 def test_two_transactions_that_cannot_both_be_serial_are_both_done_in_the_end(database_url: str, noted: Any) -> None:
     both_have_read = asyncio.Event()
     reads = 0
