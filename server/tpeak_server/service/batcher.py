@@ -50,6 +50,10 @@ class Item:
     prepared: Prepared = field(default_factory=Prepared)
 
 
+class AnotherDatabase(Exception):
+    """The database may have been restored, or be another server's, since the history was read from it."""
+
+
 class Batcher:
     """Carries out the commands of one study, in order of arrival, in as few transactions as there is time for."""
 
@@ -59,6 +63,7 @@ class Batcher:
         self._database = database
         self._executor = executor
         self._verbs = Verbs()
+        self._breaks = 0
         self._to_sample: deque[Item] = deque()
         self._to_commit: deque[Item] = deque()
         self._in_flight: list[Prepared] = []
@@ -170,10 +175,15 @@ class Batcher:
                 _fail([item], own)
 
     async def _commit_batch(self, items: Sequence[Item]) -> None:
-        history = await self._warm()
+        while not await self._committed(items, await self._warm()):
+            pass
+
+    async def _committed(self, items: Sequence[Item], history: History) -> bool:
+        """Whether the batch was carried out: not where the database may be one that this history is not of."""
         taken = [(item.prepared, item.prepared.taken) for item in items]
 
         async def unlocked(connection: Driver) -> tuple[Ledger, list[Any]]:
+            self._check_database()
             ledger = Ledger(unread(history.clock), history)
             answers = self._carry_out(ledger, items, taken)
             if not ledger.changes.hot:
@@ -195,11 +205,15 @@ class Batcher:
             await save(connection, self.study_id, rows.clock.seq, ledger.changes)
             return ledger, answers
 
-        ledger, answers = await self._first_that_fits(items, history, unlocked, locked)
+        try:
+            ledger, answers = await self._first_that_fits(items, history, unlocked, locked)
+        except AnotherDatabase:
+            return False
         if not ledger.stale:
             history.apply(ledger.delta())
         for item, answer in zip(items, answers, strict=True):
             _deliver(item, answer)
+        return True
 
     async def _first_that_fits(
         self, items: Sequence[Item], history: History, unlocked: Transaction, locked: Transaction
@@ -226,8 +240,20 @@ class Batcher:
         except DomainError as error:
             return error
 
+    def _check_database(self) -> None:
+        """Raises AnotherDatabase where connections were lost since the history was read."""
+        if self._database.breaks != self._breaks:
+            raise AnotherDatabase
+
+    def _forget(self) -> None:
+        """Begins anew, without what samplers and pruners made of the history either."""
+        self.history, self._verbs = None, Verbs()
+
     async def _warm(self) -> History:
+        if self._breaks != self._database.breaks:
+            self._forget()
         if self.history is None:
+            self._breaks = self._database.breaks
             async with self._database.reading() as connection:
                 self.history = History(await load_all(connection, self.study_id))
         return self.history

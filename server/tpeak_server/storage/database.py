@@ -77,6 +77,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.writers = _engine(url, SESSION + BY_KEY)
         self.readers = _engine(url, SESSION)
+        self.breaks = 0
         self._trouble: str | None = None
         self._exporters = create_async_engine(
             sqlalchemy_url(url), poolclass=NullPool, connect_args=_arguments(EXPORT_SESSION + BY_KEY)
@@ -119,7 +120,7 @@ class Database:
             raise DatabaseUnavailable(IN_USE) from error
         except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
             self._note(getattr(error, "orig", None) or error)
-            await self.readers.dispose()
+            await self._give_up(self.readers)
             raise DatabaseUnavailable("the database does not answer; try again") from error
 
     @asynccontextmanager
@@ -185,6 +186,10 @@ class Database:
             pause_s *= 2
         raise DatabaseUnavailable(TOO_SLOW)
 
+    async def _give_up(self, pool: AsyncEngine) -> None:
+        self.breaks += 1
+        await pool.dispose()
+
     def _note(self, error: BaseException) -> None:
         """Logs the trouble, once: the reaper alone reads twice a second, and an outage may last for hours."""
         if str(error) != self._trouble:
@@ -206,7 +211,7 @@ class Database:
             raise error
         if state in GONE_STATES or state is None or state.startswith("08"):
             # Every pooled connection leads to the same dead or read-only server: trying them one by one wastes tries.
-            await pool.dispose()
+            await self._give_up(pool)
         self._note(error)
 
 
