@@ -51,7 +51,7 @@ LATE = {
     "k": CategoricalDistribution(choices=("a", None, 1)),
 }
 WORKERS = 8
-COMMANDS_EACH = 180
+COMMANDS_EACH = 250
 REMEMBERED = 25
 """How many of the latest leases are still heard of: some of them ended long ago."""
 
