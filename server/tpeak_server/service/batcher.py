@@ -64,6 +64,8 @@ class Batcher:
         self._executor = executor
         self._verbs = Verbs()
         self._breaks = 0
+        self._alone = True
+        self._warming = asyncio.Lock()
         self._to_sample: deque[Item] = deque()
         self._to_commit: deque[Item] = deque()
         self._in_flight: list[Prepared] = []
@@ -193,10 +195,14 @@ class Batcher:
 
         async def locked(connection: Driver) -> tuple[Ledger, list[Any]]:
             rows = await load(connection, self.study_id, wanted := _wanted(items, history))
-            if rows.clock.seq != history.clock.seq:
-                # Another replica has written: what the cache seemed to know may be wrong, so it is all read again.
+            self._check_database()
+            self._alone = rows.clock.seq == history.clock.seq
+            if not self._alone:
                 history.apply(await load_changed(connection, self.study_id, history.clock.seq))
-                rows = await load(connection, self.study_id, wanted := _wanted(items, history))
+                before, wanted = wanted, _wanted(items, history)
+                # What the cache seemed to know may have been wrong; what was read is right, under the lock.
+                if wanted != before:
+                    rows = await load(connection, self.study_id, wanted)
             if wanted.whole:
                 whole = await load_trials(connection, self.study_id, sorted(wanted.whole))
                 rows.whole = {record.trial.number: record for record in whole.records}
@@ -218,8 +224,11 @@ class Batcher:
     async def _first_that_fits(
         self, items: Sequence[Item], history: History, unlocked: Transaction, locked: Transaction
     ) -> tuple[Ledger, list[Any]]:
-        """One round trip where the cache holds all that is needed, two where it does not or is out of date."""
-        if _known(items, history):
+        """One round trip where the cache holds all that is needed, two where it does not or is out of date.
+
+        Where another replica has written to the study of late, the cache is taken to be out of date.
+        """
+        if self._alone and _known(items, history):
             try:
                 return await self._database.transaction(unlocked)
             except OutOfDate:
@@ -250,13 +259,15 @@ class Batcher:
         self.history, self._verbs = None, Verbs()
 
     async def _warm(self) -> History:
-        if self._breaks != self._database.breaks:
-            self._forget()
-        if self.history is None:
-            self._breaks = self._database.breaks
-            async with self._database.reading() as connection:
-                self.history = History(await load_all(connection, self.study_id))
-        return self.history
+        async with self._warming:
+            if self._breaks != self._database.breaks:
+                self._forget()
+            if self.history is None:
+                self._breaks = self._database.breaks
+                async with self._database.reading() as connection:
+                    history = History(await load_all(connection, self.study_id))
+                self.history = history
+            return self.history
 
     @staticmethod
     def _working(task: asyncio.Task[None] | None) -> bool:
