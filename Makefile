@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check model bench chaos mutants lock clean
+.PHONY: help demo test lint format check bench chaos mutants lock clean
 
 help: ## show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -31,14 +31,12 @@ format: $(VENV)/.dev ## mend what a machine can mend
 
 check: lint test ## all that must hold before a change lands
 
-model: $(VENV)/.dev ## 1,000 programs of requests and faults, against a model of a study
-	$(BIN)/python -m tests.model
-
 bench: $(VENV)/.dev ## the throughput of ask, report and tell
 	$(BIN)/python benchmarks/throughput.py
 
 chaos: $(VENV)/.dev ## faults of all kinds for minutes, and the proof that nothing was lost: ARGS='--seed 7'
 	$(BIN)/python -m tests.chaos.stage $(ARGS)
+	$(BIN)/python -m tests.model $(ARGS)
 
 mutants: $(VENV)/.dev ## plant bugs that the checker must find
 	$(BIN)/python -m tests.chaos.hunt $(ARGS)

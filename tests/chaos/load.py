@@ -1,7 +1,7 @@
 """The load: many virtual workers in one light process, and the draining at the end.
 
-`python -m tests.chaos.load FOLDER < ORDER`: the order is a line of JSON; a second line on stdin ends the load, after
-which all that is left in the studies is asked for and told. What it prints is JSON too.
+`python -m tests.chaos.load FOLDER < ORDER`: the order is a line of JSON; a second line on stdin makes the load light, a
+third one ends it; then all that is left in the studies is asked for and told. What it prints is JSON too.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from tests.chaos.wire import Wire
 PRUNER = {"name": "median", "n_startup_trials": 3}
 
 STUDIES: dict[str, tuple[float, dict[str, Any]]] = {
-    "tpe": (3.0, {"pruner": PRUNER}),
+    "tpe": (1.0, {"pruner": PRUNER}),
     "largest": (3.0, {"sampler": {"name": "random"}, "directions": ["maximize"], "pruner": PRUNER, "max_attempts": 2}),
-    "plain": (3.0, {"sampler": {"name": "random"}, "pruner": {"name": "nop"}}),
+    "plain": (8.0, {"sampler": {"name": "random"}, "pruner": {"name": "nop"}}),
     "one attempt": (2.0, {"sampler": {"name": "random"}, "pruner": PRUNER, "max_attempts": 1}),
     "budget": (2.0, {"max_trials": 200, "pruner": PRUNER}),
     "larger budget": (2.0, {"max_trials": 1500, "sampler": {"name": "random"}, "max_attempts": 2}),
@@ -67,6 +67,9 @@ async def main(folder: Path) -> None:
         wire("controller"), [study for name, study, _ in studies if name == "controlled"], random.Random(dice.random())
     )
     tasks = [asyncio.create_task(worker.run(stop)) for worker in [*workers, controller]]
+    await _told(stdin)
+    for worker in workers:
+        worker.slow_down(order["calm_think_s"])
     await _told(stdin)
     stop.set()
     _, late = await asyncio.wait(tasks, timeout=STOP_S)

@@ -37,6 +37,9 @@ GROUPS: Sequence[Sequence[str]] = (
 
 SHORT_GROUPS: Sequence[Sequence[str]] = ((SERVER_KILL, IMMEDIATE), (SERVER_STOP, TERMINATE), (ROLLING,))
 
+CALM = "nothing"
+"""Not a fault: the time after them, with a light load."""
+
 HEAVY = frozenset(kind for group in GROUPS for kind in group)
 """What requests may feel; a cut connection between a server and PostgreSQL they must not."""
 

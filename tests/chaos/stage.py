@@ -26,7 +26,7 @@ import uvloop
 
 from tests.chaos.cluster import Cluster, clean, cluster, make_postgres
 from tests.chaos.proxy import Odds
-from tests.chaos.schedule import GROUPS, SHORT_GROUPS, Faults, plan, write_plan
+from tests.chaos.schedule import CALM, GROUPS, SHORT_GROUPS, Faults, plan, write_plan
 
 REAL_STUDIES: dict[str, dict[str, Any]] = {"real": {"max_attempts": 3}, "real budget": {"max_trials": 300}}
 """Where the real workers work."""
@@ -35,7 +35,11 @@ STOP_S = 30.0
 FINISH_S = 120.0
 """How long load and workers may take to stop, and to drain."""
 
-EXTRA_S = 75.0
+EXTRA_S = 110.0
+CALM_THINK_S = 4.0
+"""How long virtual workers think once nothing is broken. What the service does then is what a user sees; the storm shows
+what is left of it at the machine's limit."""
+
 LAG_S = 0.05
 """Time between two looks at how late this process is woken: what else the machine has to do."""
 
@@ -50,6 +54,7 @@ class Profile:
     worker_kills: int
     cuts: int
     stop_s: float
+    calm_s: float
     groups: Sequence[Sequence[str]]
     requests: int = 0
     odds: Odds = field(default_factory=lambda: Odds(lost_request=0.08, lost_reply=0.08, duplicate=0.08, delayed=0.05))
@@ -57,12 +62,13 @@ class Profile:
 
 
 FULL = Profile(
-    seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, groups=GROUPS,
-    requests=102_000,
-    habits={"think_s": 0.55},
+    seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, calm_s=40.0,
+    groups=GROUPS, requests=102_000,
+    habits={"think_s": 0.9},
 )  # fmt: skip
 SHORT = Profile(
-    seconds=24.0, virtual_workers=100, real_workers=4, worker_kills=8, cuts=12, stop_s=5.0, groups=SHORT_GROUPS,
+    seconds=24.0, virtual_workers=100, real_workers=4, worker_kills=8, cuts=12, stop_s=5.0, calm_s=3.0,
+    groups=SHORT_GROUPS,
     habits={"think_s": 0.4, "zombie": 0.1},
 )  # fmt: skip
 
@@ -108,7 +114,7 @@ async def storm(servers: Cluster, profile: Profile, seed: int) -> list[str]:
     common = {"urls": servers.urls, "token": servers.token}
     load = Helper("load", folder, {
         **common, "seed": dice.random(), "workers": profile.virtual_workers, "habits": profile.habits,
-        "extra": REAL_STUDIES,
+        "extra": REAL_STUDIES, "calm_think_s": CALM_THINK_S,
     })  # fmt: skip
     real = Helper("workers", folder, {
         **common, "seed": dice.random(), "workers": profile.real_workers, "studies": list(REAL_STUDIES),
@@ -129,6 +135,10 @@ async def storm(servers: Cluster, profile: Profile, seed: int) -> list[str]:
             left_s > -EXTRA_S and sum(front.requests for front in servers.fronts) < profile.requests
         ):
             await asyncio.sleep(0.5)
+        await load.go_on()
+        calm_from = time.time()
+        await asyncio.sleep(profile.calm_s)
+        note_calm(folder, calm_from)
         lag.cancel()
         await settle(servers)
         await real.go_on()
@@ -145,6 +155,12 @@ async def storm(servers: Cluster, profile: Profile, seed: int) -> list[str]:
     seen = {"zombies": zombies, "results left in the spool": left, "p99 lag of the machine, ms": lag_ms}
     await note_rest(servers, seen, drained=True)
     return breaking.troubles + ([f"{left} results were left in the spool"] if left else [])
+
+
+def note_calm(folder: Path, start: float) -> None:
+    """Notes, among the faults, when there was none and the load was light."""
+    calm = {"kind": CALM, "start": start, "end": time.time(), "target": None}
+    (folder / "faults-none.jsonl").write_text(json.dumps(calm) + "\n")
 
 
 async def note_lag(lags: list[float]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.chaos.history import Operation
@@ -52,6 +52,10 @@ class VirtualWorker:
         self._dice = dice
         self._keys = 0
         self._host = dice.randrange(HOSTS)
+
+    def slow_down(self, think_s: float) -> None:
+        """From now on it thinks for that long between two requests."""
+        self._habits = replace(self._habits, think_s=think_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until told to stop."""

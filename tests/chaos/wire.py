@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tests.chaos.history import GroupRecorder, Operation, fresh_id
 from tests.chaos.proxy import BROKEN, Streams, message
 
-TIMEOUT_S = 3.0
+TIMEOUT_S = 6.0
 """How long a worker waits for a reply before it goes on as if there were none."""
 
 FIRST_PAUSE_S = 0.05

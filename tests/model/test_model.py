@@ -1,6 +1,6 @@
 """Two servers and a model of one study say the same to every program of requests, faults and time.
 
-The short form; `make model` is the long one.
+The short form; `python -m tests.model` is the long one, the second half of `make chaos`.
 """
 
 from __future__ import annotations
