@@ -37,8 +37,8 @@ FINISH_S = 120.0
 
 EXTRA_S = 110.0
 CALM_THINK_S = 4.0
-"""How long virtual workers think once nothing is broken. What the service does then is what a user sees; the storm shows
-what is left of it at the machine's limit."""
+"""How long virtual workers think once nothing is broken. What the service does then is what a user sees; the storm
+shows what is left of it at the machine's limit."""
 
 LAG_S = 0.05
 """Time between two looks at how late this process is woken: what else the machine has to do."""
