@@ -36,7 +36,7 @@ FINISH_S = 120.0
 """How long load and workers may take to stop, and to drain."""
 
 EXTRA_S = 110.0
-CALM_THINK_S = 4.0
+CALM_THINK_S = 15.0
 """How long virtual workers think once nothing is broken. What the service does then is what a user sees; the storm
 shows what is left of it at the machine's limit."""
 
@@ -62,7 +62,7 @@ class Profile:
 
 
 FULL = Profile(
-    seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, calm_s=40.0,
+    seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, calm_s=45.0,
     groups=GROUPS, requests=102_000,
     habits={"think_s": 0.9},
 )  # fmt: skip

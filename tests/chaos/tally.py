@@ -21,6 +21,9 @@ EXPECTED: Mapping[str, int] = {
 AROUND_S = 5.0
 """How long after a fault a request may still feel it."""
 
+SETTLED_S = 10.0
+"""How long it takes until the storm's queues are empty."""
+
 AVAILABILITY = 0.999
 ASK_P99_S = 0.5
 AFTER_KILL_S = 1.0
@@ -104,7 +107,7 @@ class Health:
 
         In the storm all that the machine can do is asked for: there a queue is as long as the workers are patient.
         """
-        begun = self._calm_from + AROUND_S
+        begun = self._calm_from + SETTLED_S if self._calm_from else 0.0
         times = sorted(
             (one.end or 0.0) - one.at for one in self.calm if one.kind == "ask" and one.ok and one.at > begun
         )

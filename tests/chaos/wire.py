@@ -76,6 +76,9 @@ class Wire:
 
     async def _exchange(self, operation: Operation) -> tuple[int | None, Any]:
         streams = self._open.get(self._at)
+        if streams is not None and streams[0].at_eof():
+            self._drop()  # it ended while nobody used it, which any client sees before it sends
+            streams = None
         if streams is None:
             host, port = self._places[self._at]
             streams = self._open[self._at] = await asyncio.open_connection(host, port, limit=1 << 22)
