@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tests.chaos.play import LEASE_S, Play
 from tests.chaos.proxy import LATE_S, Odds
-from tests.chaos.stage import Helper
+from tests.chaos.stage import Actor
 from tests.chaos.virtual import Habits, VirtualWorker
 
 HELD_S = 1.6
@@ -116,7 +116,7 @@ async def real_worker(play: Play) -> None:
         "deadline_s": 20.0, "mutant": play.cluster.mutant,
     }  # fmt: skip
     front = play.cluster.fronts[0]
-    worker = Helper("workers", play.cluster.folder, order)
+    worker = Actor("workers", play.cluster.folder, order)
     await worker.start()
     try:
         front.odds = Odds(lost_reply=0.3)

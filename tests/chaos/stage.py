@@ -73,7 +73,7 @@ SHORT = Profile(
 )  # fmt: skip
 
 
-class Helper:
+class Actor:
     """A process that says JSON and is told to go on by a line."""
 
     def __init__(self, module: str, folder: Path, order: dict[str, Any]) -> None:
@@ -112,11 +112,11 @@ async def storm(servers: Cluster, profile: Profile, seed: int) -> list[str]:
     faults = plan(dice, profile.seconds, profile.groups, profile.cuts)
     write_plan(folder / "plan.txt", seed, faults)
     common = {"urls": servers.urls, "token": servers.token}
-    load = Helper("load", folder, {
+    load = Actor("load", folder, {
         **common, "seed": dice.random(), "workers": profile.virtual_workers, "habits": profile.habits,
         "extra": REAL_STUDIES, "calm_think_s": CALM_THINK_S,
     })  # fmt: skip
-    real = Helper("workers", folder, {
+    real = Actor("workers", folder, {
         **common, "seed": dice.random(), "workers": profile.real_workers, "studies": list(REAL_STUDIES),
         "kill_every_s": profile.seconds / profile.worker_kills, "think_s": 0.3, "timeout_s": 3.0, "deadline_s": 6.0,
     })  # fmt: skip
@@ -149,8 +149,8 @@ async def storm(servers: Cluster, profile: Profile, seed: int) -> list[str]:
         await load.go_on()
         await load.said(FINISH_S)
     finally:
-        for helper in (load, real):
-            helper.end()
+        for actor in (load, real):
+            actor.end()
     lag_ms = int(1000 * sorted(lags)[int(0.99 * len(lags))])
     seen = {"zombies": zombies, "results left in the spool": left, "p99 lag of the machine, ms": lag_ms}
     await note_rest(servers, seen, drained=True)

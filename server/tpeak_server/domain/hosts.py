@@ -1,7 +1,7 @@
 """Hosts that fail: a node with a broken driver fails in seconds, and would burn through a study while all others train.
 
 A failure is fast if it came soon after the lease, and much sooner than a trial of the study takes to complete; where
-the whole objective takes milliseconds, a failure in milliseconds says nothing. docs/adr/0009 has the reasons.
+the whole objective takes milliseconds, a failure in milliseconds says nothing. docs/adr/0008 has the reasons.
 """
 
 from __future__ import annotations

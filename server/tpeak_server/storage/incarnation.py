@@ -1,4 +1,4 @@
-"""Which life of the database this is: a restore from a backup begins another (docs/adr/0010)."""
+"""Which life of the database this is: a restore from a backup begins another (docs/adr/0009)."""
 
 from __future__ import annotations
 
