@@ -102,6 +102,9 @@ class HttpProxy(Proxy):
                     return
                 if fate == "delayed":
                     await asyncio.sleep(self._dice.uniform(0, self.odds.delay_s))
+                if upstream is not None and upstream[0].at_eof():
+                    upstream[1].close()  # it ended while idle, which its worker would have seen without a proxy
+                    upstream = None
                 upstream = upstream or await self._connect()
                 upstream[1].write(request)
                 reply = await message(upstream[0])
