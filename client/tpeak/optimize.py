@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("tpeak")
 
 Kinds: TypeAlias = tuple[type[Exception], ...]
+
+HEED_S = 0.5
+"""How long a signal whose exception was lost may go unnoticed while trials run in threads."""
 
 SAME_PAUSE_S = 1.0
 """Two replies that put the end of a host's pause so close together speak of the same pause."""
@@ -222,7 +226,7 @@ class Loop:
     def _settle(self, running: list[Future[Turn]]) -> None:
         """Wait for what still runs. A signal hands that back first, and objectives end at their trial's next word."""
         try:
-            wait(running)
+            _wait(running, None, ALL_COMPLETED)
         except Preempted:
             preemption.conclude()
             wait(running)
@@ -232,7 +236,7 @@ class Loop:
         if not running:
             self._stop.wait(self._pause())
             return running
-        finished, running = wait(running, timeout=self._pause() or None, return_when=FIRST_COMPLETED)
+        finished, running = _wait(running, self._pause() or None, FIRST_COMPLETED)
         for future in finished:
             self._take(future.result())
         return running
@@ -279,6 +283,19 @@ class Loop:
         """Seconds until it makes sense to ask again, but no more than are left."""
         until = self._resume_at if self._end is None else min(self._resume_at, self._end)
         return max(0.0, until - time.monotonic())
+
+
+def _wait(
+    running: Collection[Future[Turn]], timeout: float | None, return_when: str
+) -> tuple[set[Future[Turn]], set[Future[Turn]]]:
+    """As `concurrent.futures.wait`, but it looks up every HEED_S: see `preemption.heed`."""
+    end = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        preemption.heed()
+        left = end - time.monotonic()
+        finished, rest = wait(running, timeout=max(0.0, min(left, HEED_S)), return_when=return_when)
+        if not rest or left <= HEED_S or (finished and return_when == FIRST_COMPLETED):
+            return finished, rest
 
 
 def slots_of(executor: Executor | None, n_jobs: int) -> int:

@@ -60,7 +60,11 @@ def hand_back(trials: Iterable[Trial]) -> None:
     until = time.monotonic() + HAND_BACK_S
     for trial in trials:
         end(trial)
-        trial._study._held.hand_back(trial, max(0.1, until - time.monotonic()))
+        try:
+            trial._study._held.hand_back(trial, max(0.1, until - time.monotonic()))
+        except Exception:
+            # The others have to go back all the same, and the process to end.
+            log.exception("trial %d was not handed back; its lease will expire", trial.number)
 
 
 @contextmanager
@@ -95,6 +99,15 @@ def deferred() -> Iterator[None]:
     finally:
         watch.deferring = False
     if watch.signal is not None and not watch.passed_on:
+        raise Preempted(f"{watch.signal.name} during optimize")
+
+
+def heed() -> None:
+    """Raises Preempted where a signal came whose exception was lost: a destructor that it meets swallows it."""
+    watch = _watch
+    if watch is None or watch.signal is None or watch.passed_on:
+        return
+    if threading.current_thread() is threading.main_thread():
         raise Preempted(f"{watch.signal.name} during optimize")
 
 
