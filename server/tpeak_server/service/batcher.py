@@ -34,6 +34,11 @@ LIGHT_WORK = 200_000
 """Kernels times parameters times suggestions up to which samples are drawn on the event loop, in less than 10 ms. A
 thread would take several times as long for them, in a contest for the interpreter: docs/adr/0006."""
 
+FRESH_STARTS = 3
+"""How often a batch begins anew because connections were lost; a database that is read-only loses them every time."""
+
+UNSTEADY = "the connections to the database break again and again; send the request again with the same key"
+
 LEAVING = "the server is shutting down; send the request again"
 
 Transaction: TypeAlias = Callable[[Driver], Awaitable[tuple[Ledger, list[Any]]]]
@@ -177,8 +182,10 @@ class Batcher:
                 _fail([item], own)
 
     async def _commit_batch(self, items: Sequence[Item]) -> None:
-        while not await self._committed(items, await self._warm()):
-            pass
+        for _ in range(FRESH_STARTS):
+            if await self._committed(items, await self._warm()):
+                return
+        raise DatabaseUnavailable(UNSTEADY)
 
     async def _committed(self, items: Sequence[Item], history: History) -> bool:
         """Whether the batch was carried out: not where the database may be one that this history is not of."""
