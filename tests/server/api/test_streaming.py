@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -14,6 +15,14 @@ import pytest
 
 X = {"type": "float", "low": 0.0, "high": 1.0}
 SNAPSHOTS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND query ~ '^(FETCH|DECLARE)'"
+
+
+@pytest.fixture(scope="module")
+def api(server: Any) -> Iterator[httpx.Client]:
+    """A client with little room for what it does not read: the kernel's own may grow beyond a whole export."""
+    little = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)])
+    with httpx.Client(base_url=f"{server.url}/api/v1", headers=server.headers, timeout=60, transport=little) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
