@@ -197,7 +197,7 @@ def budget_outside_the_lock() -> None:
     from tpeak_server.service.batcher import Batcher
     from tpeak_server.service.commands import Ask
 
-    submit, hand_out, budget_left = Batcher.submit, asking._hand_out, asking._budget_left
+    submit, hand_out, affordable = Batcher.submit, asking._hand_out, asking._affordable
     looked_up: dict[str, int] = {}
     of_this_ask: list[int] = []
 
@@ -213,13 +213,13 @@ def budget_outside_the_lock() -> None:
         finally:
             of_this_ask.clear()
 
-    def left(ledger: Any) -> bool:
+    def left(ledger: Any, wanted: int) -> int:
         if of_this_ask and ledger.study.max_trials is not None:
-            return of_this_ask[0] < ledger.study.max_trials
-        return budget_left(ledger)
+            return max(0, min(wanted, ledger.study.max_trials - of_this_ask[0]))
+        return affordable(ledger, wanted)
 
     Batcher.submit = looking  # type: ignore[method-assign]
-    asking._hand_out, asking._budget_left = handing, left
+    asking._hand_out, asking._affordable = handing, left
 
 
 def client_retry_without_key() -> None:

@@ -15,6 +15,8 @@ from tests.chaos.virtual import Habits, VirtualWorker
 
 HELD_S = 1.6
 """How long a play holds a study's lock: less than the server's patience with one."""
+LOST_REPLIES = 30
+"""How many replies a client must do without: by then some of them were answers to asks."""
 
 
 async def ask_twice(play: Play) -> None:
@@ -120,7 +122,9 @@ async def real_worker(play: Play) -> None:
     await worker.start()
     try:
         front.odds = Odds(lost_reply=0.3)
-        await asyncio.sleep(6.0)
+        async with asyncio.timeout(30.0):
+            while front.counts["lost reply"] < LOST_REPLIES:
+                await asyncio.sleep(0.1)
         front.odds = Odds()
         await worker.go_on()
         await worker.go_on()
