@@ -78,14 +78,27 @@ class Axes:
             value = float(round(value))
         return min(max(value, low), high)
 
-    def grid_cells(self, axis: int, units: Floats) -> Cells:
-        """The cells of one discrete axis that hold these u."""
+    def grid_size(self, axis: int) -> float:
+        """How many values a discrete axis has; infinite if the parameter is continuous."""
+        numeric = self.numerics[axis]
+        return math.inf if numeric.step is None else round((numeric.high - numeric.low) / numeric.step) + 1.0
+
+    def grid_index(self, axis: int, units: Floats) -> Floats:
+        """Which values, counted from the lowest, of one discrete axis hold these u: whole numbers, NaN for NaN."""
         if not self.log[axis]:
             count = self.cells[axis, 0]
-            k = np.clip(np.floor(units * count), 0.0, count - 1)
-            return Cells(centre=(k + 0.5) / count, left=k / count, size=np.full_like(units, 1.0 / count))
+            return np.clip(np.floor(units * count), 0.0, count - 1)
+        x = np.rint(np.exp(self.origin[axis, 0] + units * self.unit[axis, 0]))
+        index: Floats = np.clip(x, self.low[axis, 0], self.high[axis, 0]) - self.low[axis, 0]
+        return index
+
+    def cells_at(self, axis: int, index: Floats) -> Cells:
+        """The cells of the values with these indices on one discrete axis."""
+        if not self.log[axis]:
+            count = self.cells[axis, 0]
+            return Cells(centre=(index + 0.5) / count, left=index / count, size=np.full_like(index, 1.0 / count))
         origin, unit = self.origin[axis, 0], self.unit[axis, 0]
-        x = np.clip(np.rint(np.exp(origin + units * unit)), self.low[axis, 0], self.high[axis, 0])
+        x = self.low[axis, 0] + index
         return Cells(
             centre=(np.log(x) - origin) / unit,
             left=(np.log(x - 0.5) - origin) / unit,
@@ -96,7 +109,7 @@ class Axes:
         """The size in u of one axis's largest cell; 0 if the parameter is continuous."""
         if self.numerics[axis].step is None:
             return 0.0
-        return float(self.grid_cells(axis, np.zeros(1)).size[0])
+        return float(self.cells_at(axis, np.zeros(1)).size[0])
 
     def _grid_value(self, axis: int, u: float) -> float:
         numeric = self.numerics[axis]

@@ -39,6 +39,26 @@ class Points:
         """The points at these indices."""
         return Points(self.unit[:, which], self.choice[:, which])
 
+    def joined(self, *others: Points) -> Points:
+        """These points followed by the other ones."""
+        return Points(
+            np.concatenate([self.unit, *(other.unit for other in others)], axis=1),
+            np.concatenate([self.choice, *(other.choice for other in others)], axis=1),
+        )
+
+    def where_given(self, given: Points) -> Points:
+        """These points, with the coordinates that the one given point has in place of theirs."""
+        return Points(
+            np.where(np.isnan(given.unit), self.unit, given.unit),
+            np.where(given.choice < 0, self.choice, given.choice),
+        )
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which points (n,) lack nothing."""
+        whole: NDArray[np.bool_] = ~np.isnan(self.unit).any(axis=0) & (self.choice >= 0).all(axis=0)
+        return whole
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:

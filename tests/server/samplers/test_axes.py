@@ -122,7 +122,7 @@ def test_the_cells_of_a_grid_fill_the_unit_interval(numeric: Numeric) -> None:
     axes = axis(numeric)
     count = round((numeric.high - numeric.low) / (numeric.step or 1)) + 1
     values = numeric.low + np.arange(count) * (numeric.step or 1)
-    cells = axes.grid_cells(0, axes.units(np.minimum(values, numeric.high)[np.newaxis])[0])
+    cells = axes.cells_at(0, axes.grid_index(0, axes.units(np.minimum(values, numeric.high)[np.newaxis])[0]))
     np.testing.assert_allclose(cells.left, np.concatenate([[0.0], (cells.left + cells.size)[:-1]]), atol=1e-12)
     assert cells.left[-1] + cells.size[-1] == pytest.approx(1.0)
     assert np.all((cells.left < cells.centre) & (cells.centre < cells.left + cells.size))

@@ -13,6 +13,26 @@ PRIOR_CENTRE = 0.5
 PRIOR_BANDWIDTH = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandwidthRule:
+    """What bounds a bandwidth.
+
+    It is at least 1 / (n + 2) with n trials, down to `least` of the range; `clip=False` bounds it by 1e-12 only. With
+    `endpoints` the ends of the range are neighbours, too.
+    """
+
+    least: float = 0.01
+    clip: bool = True
+    endpoints: bool = False
+
+    def smallest(self, count: NDArray[np.int64]) -> Floats:
+        """The smallest bandwidth allowed (d, 1) among that many trials (d, 1)."""
+        if not self.clip:
+            return np.full(count.shape, 1e-12)
+        smallest: Floats = np.maximum(self.least, 1.0 / (count + 2.0))
+        return smallest
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbours:
     """The sorted coordinates of the finished trials of a mixture: they give every kernel its bandwidth.
@@ -22,12 +42,7 @@ class Neighbours:
 
     fenced: Floats
     count: NDArray[np.int64]
-
-    @property
-    def smallest(self) -> Floats:
-        """The smallest bandwidth allowed (d, 1)."""
-        smallest: Floats = 1.0 / np.minimum(100.0, self.count + 2.0)
-        return smallest
+    rule: BandwidthRule
 
     def bandwidths_around(self, unit: Floats) -> Floats:
         """The bandwidths (d, m) of kernels for points that are not among the neighbours themselves."""
@@ -36,24 +51,36 @@ class Neighbours:
             before[axis] = sorted_row.searchsorted(row)
         axes = np.arange(len(unit))[:, np.newaxis]
         left, right = unit - self.fenced[axes, before], self.fenced[axes, before + 1] - unit
-        return _bandwidths(unit, np.fmax(left, right), self.smallest)
+        return _bandwidths(unit, np.fmax(left, right), self.rule.smallest(self.count))
 
 
-def fit_bandwidths(unit: Floats) -> tuple[Floats, Neighbours]:
+def fit_bandwidths(unit: Floats, rule: BandwidthRule | None = None) -> tuple[Floats, Neighbours]:
     """The bandwidths (d, n) of kernels at these coordinates, and the neighbours that they come from.
 
-    A bandwidth is the larger gap to a sorted neighbour (at the ends the inner gap), within [1 / min(100, n + 2), 1];
-    a missing coordinate has the prior's.
+    A bandwidth is the larger gap to a sorted neighbour (at the ends the inner gap), within the rule's bounds and 1; a
+    missing coordinate has the prior's.
     """
+    rule = rule or BandwidthRule()
     # A row with NaN is several times slower to sort.
     order = np.argsort(np.where(np.isnan(unit), np.inf, unit), axis=1)
     fence = np.full((len(unit), 1), np.nan)
     fenced = np.concatenate([fence, np.take_along_axis(unit, order, axis=1), fence], axis=1)
-    neighbours = Neighbours(fenced, np.count_nonzero(~np.isnan(unit), axis=1)[:, np.newaxis])
+    neighbours = Neighbours(fenced, np.count_nonzero(~np.isnan(unit), axis=1)[:, np.newaxis], rule)
     gaps = np.diff(fenced, axis=1)
     larger = np.empty_like(unit)
     np.put_along_axis(larger, order, np.fmax(gaps[:, :-1], gaps[:, 1:]), axis=1)
-    return _bandwidths(unit, larger, neighbours.smallest), neighbours
+    if rule.endpoints:
+        _reach_for_the_ends(unit, larger)
+    return _bandwidths(unit, larger, rule.smallest(neighbours.count)), neighbours
+
+
+def _reach_for_the_ends(unit: Floats, larger: Floats) -> None:
+    """The least and the greatest of each row have a neighbour at the end of the range."""
+    for row, gaps in zip(unit, larger, strict=True):
+        if not np.isnan(row).all():
+            first, last = np.nanargmin(row), np.nanargmax(row)
+            gaps[first] = np.fmax(gaps[first], row[first])
+            gaps[last] = np.fmax(gaps[last], 1.0 - row[last])
 
 
 def _bandwidths(unit: Floats, gap: Floats, smallest: Floats) -> Floats:

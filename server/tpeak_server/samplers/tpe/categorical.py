@@ -47,16 +47,14 @@ class Categoricals:
         anything = np.clip(rest * self.sizes, 0, self.sizes - 1).astype(np.int64)
         return np.where(stays, own, anything)
 
-    def log_density(self, choice: NDArray[np.int64]) -> Floats:
-        """The log probabilities (c, kernels) of points (e, c), summed over the coordinates; missing ones add 0."""
+    def add_log_density(self, total: NDArray[np.floating], choice: NDArray[np.int64]) -> None:
+        """Adds the log probabilities of points (e, c) to (c, kernels), nothing for missing coordinates."""
         known = choice >= 0
-        total: Floats = known.T.astype(np.float64) @ self.log_other
+        total += known.T.astype(total.dtype) @ self.log_other.astype(total.dtype)
         for chosen, has, own, lift in zip(choice, known, self.own, self.log_lift, strict=True):
-            total += lift * ((chosen[:, np.newaxis] == own) & has[:, np.newaxis])
-        return total
+            total += lift.astype(total.dtype) * ((chosen[:, np.newaxis] == own) & has[:, np.newaxis])
 
-
-def categoricals(choice: NDArray[np.int64], kernels: NDArray[np.int64], sizes: NDArray[np.int64]) -> Categoricals:
+def categoricals(choice: NDArray[np.int64], kernels: Floats, sizes: NDArray[np.int64]) -> Categoricals:
     """Kernels at these choices (e, n) for a mixture of that many kernels (e, 1), the prior's included."""
     log_other = np.where(choice >= 0, -np.log(kernels + sizes), -np.log(sizes))
     return Categoricals(

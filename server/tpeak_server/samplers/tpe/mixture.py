@@ -6,19 +6,22 @@ The prior is a kernel that lacks every coordinate: a broad normal or a uniform c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import MISSING, Layout, Points
-from tpeak_server.samplers.tpe.bandwidth import PRIOR_BANDWIDTH, Neighbours, fit_bandwidths
+from tpeak_server.samplers.tpe.bandwidth import PRIOR_BANDWIDTH, BandwidthRule, Neighbours, fit_bandwidths
 from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
 from tpeak_server.samplers.tpe.normal import NormalFamily, Normals
 from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT, weights_by_age
 
-HELD_BY_EXP = 600.0
-"""A sum whose logarithm is within this has lost nothing to the ends of a double's range, which lie beyond 700."""
+HELD_BY_EXP = {np.float64: 600.0, np.float32: 80.0}
+"""A sum whose logarithm is within this has lost nothing to the ends of the range, which lie beyond 700 and 87."""
+
+Precision: TypeAlias = type[np.float64] | type[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +42,26 @@ class Kernels:
             self.family,
         )
 
-    def log_each(self, points: Points) -> Floats:
+    def log_each(self, points: Points, precision: Precision = np.float64) -> NDArray[np.floating]:
         """The log density of every kernel at every point (c, kernels), without the weights."""
-        each = self.family.log_density(self.normals, points.unit)
+        each = self.family.log_density(self.normals, points.unit, precision)
         if len(points.choice):
-            each += self.categoricals.log_density(points.choice)
+            self.categoricals.add_log_density(each, points.choice)
         return each
 
-    def log_sum(self, points: Points) -> Floats:
+    def log_sum(self, points: Points, precision: Precision = np.float64) -> Floats:
         """The log of the weighted sum at every point (c,)."""
-        each = self.log_each(points)
+        each = self.log_each(points, precision)
         # Most often exp() can hold them as they are, which saves two walks through a large array; in place it saves
         # the memory of another one, which costs half as much as exp() itself.
-        with np.errstate(over="ignore", divide="ignore"):
-            log_sum: Floats = np.log(np.exp(each, out=each) @ self.weight)
-        if not np.all(np.abs(log_sum) < HELD_BY_EXP):
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):
+            log_sum = np.log(np.exp(each, out=each) @ self.weight.astype(precision))
+        if not np.all(np.abs(log_sum) < HELD_BY_EXP[precision]):
             each = self.log_each(points)
             largest = each.max(axis=1)
             each -= largest[:, np.newaxis]
             log_sum = largest + np.log(np.exp(each) @ self.weight)
-        return log_sum
+        return log_sum.astype(np.float64, copy=False)
 
     def sample(self, uniforms: Floats, given: Points) -> Points:
         """One point a column of `uniforms` (1 + d + e, c), conditional on the one given point's coordinates."""
@@ -69,9 +72,7 @@ class Kernels:
         kernels = np.minimum(kernels, len(cumulative) - 1)
         unit = self.normals.sample(kernels, uniforms[1 : 1 + d])
         choice = self.categoricals.sample(kernels, uniforms[1 + d :])
-        return Points(
-            np.where(np.isnan(given.unit), unit, given.unit), np.where(given.choice < 0, choice, given.choice)
-        )
+        return Points(unit, choice).where_given(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ class Mixture:
 
     kernels: Kernels
     neighbours: Neighbours
-    counts: NDArray[np.int64]
-    """(e, 1): the kernels that have a choice, and the prior's."""
+    counts: Floats
+    """(e, 1): the kernels that have a choice, and the prior's, in units of the prior's weight."""
 
     def beside(self, points: Points) -> Kernels:
         """Kernels of weight 1 for pending trials.
@@ -110,14 +111,22 @@ class Mixture:
         return log_density
 
 
-def fit_mixture(layout: Layout, points: Points, family: NormalFamily) -> Mixture:
-    """The mixture of n finished trials in trial order."""
-    bandwidth, neighbours = fit_bandwidths(points.unit)
+def fit_mixture(
+    layout: Layout,
+    points: Points,
+    family: NormalFamily,
+    *,
+    weight: Floats | None = None,
+    prior_weight: float = PRIOR_WEIGHT,
+    rule: BandwidthRule | None = None,
+) -> Mixture:
+    """The mixture of n finished trials in trial order, with weights (n,) by age unless others are given."""
+    bandwidth, neighbours = fit_bandwidths(points.unit, rule)
     unit, bandwidth = _with_column(points.unit, np.nan), _with_column(bandwidth, PRIOR_BANDWIDTH)
     choice = np.append(points.choice, np.full((len(points.choice), 1), MISSING), axis=1)
-    counts = np.count_nonzero(points.choice >= 0, axis=1)[:, np.newaxis] + 1
+    counts = (np.count_nonzero(points.choice >= 0, axis=1)[:, np.newaxis] + 1) / prior_weight
     kernels = Kernels(
-        np.append(weights_by_age(len(points)), PRIOR_WEIGHT),
+        np.append(weights_by_age(len(points)) if weight is None else weight, prior_weight),
         family.kernels(unit, bandwidth),
         categoricals(choice, counts, layout.sizes),
         family,

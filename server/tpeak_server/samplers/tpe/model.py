@@ -7,72 +7,87 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, View
-from tpeak_server.samplers.layout import Layout, layout_of
+from tpeak_server.samplers.layout import Layout, Points, layout_of
 from tpeak_server.samplers.tpe.mixture import Kernels, Mixture, fit_mixture
-from tpeak_server.samplers.tpe.normal import family_of
+from tpeak_server.samplers.tpe.normal import NormalFamily, family_of
+from tpeak_server.samplers.tpe.rules import Rules
 from tpeak_server.samplers.tpe.split import split
+from tpeak_server.samplers.tpe.structure import Structure, learn
+from tpeak_server.samplers.tpe.visited import Visited, visited
+from tpeak_server.samplers.tpe.weights import weights_by_age, weights_by_rank
+
+ELITE = 5
+"""How many of the best points have mutations."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What the finished trials teach about one space."""
+    """What the finished trials teach about one space.
+
+    `elite` are the best points, the best one first; `visited` is None where points cannot repeat.
+    """
 
     layout: Layout
+    structure: Structure
     good: Mixture
     bad: Mixture
+    elite: Points
+    visited: Visited | None
 
-    def liars(self, columns: Mapping[str, Floats]) -> Kernels | None:
-        """The kernels of pending trials, from internal values (m,) by name; None if there are none."""
+    def points(self, columns: Mapping[str, Floats]) -> Points:
+        """The active coordinates of pending trials, from internal values (m,) by name."""
         count = len(next(iter(columns.values()))) if columns else 0
-        return self.bad.beside(self.layout.points(columns, count)) if count else None
+        return self.structure.active(self.layout.points(columns, count))
 
-    def more_liars(self, liars: Kernels | None, came: Sequence[Mapping[str, float]]) -> Kernels | None:
-        """The kernels of pending trials and of those that came after them."""
-        for values in came:
-            liar = self.bad.beside(self.layout.point(values))
-            liars = liars.joined(liar) if liars else liar
-        return liars
-
-    def best_of_each(
-        self, uniforms: Sequence[Floats], given: Mapping[str, float], liars: Kernels | None
-    ) -> list[dict[str, float]]:
-        """The internal values of the best candidate for each suggestion.
-
-        The values `given` are part of each, and condition the rest. Suggestions come in order, and each is pending to
-        those after it. `uniforms` has (1 + d + e, c) for each; what does not depend on the order is computed for the
-        candidates of all of them at once.
-        """
-        width = uniforms[0].shape[1]
-        candidates = self.good.kernels.sample(np.concatenate(uniforms, axis=1), self.layout.point(given))
-        good, bad = self.good.kernels.log_sum(candidates), self.bad.kernels.log_sum(candidates)
-        if liars is not None:
-            bad = np.logaddexp(bad, liars.log_sum(candidates))
-        found: list[dict[str, float]] = []
-        for start in range(0, len(good), width):
-            # The mixtures' total weights are the same for all candidates: they cannot change which is the best.
-            best = start + int(np.argmax(good[start : start + width] - bad[start : start + width]))
-            found.append({**self.layout.values(candidates, best), **given})
-            after = slice(start + width, None)
-            if start + width < len(good):
-                liar = self.bad.beside(self.layout.point(found[-1]))
-                bad[after] = np.logaddexp(bad[after], liar.log_sum(candidates.take(after)))
-        return found
+    def log_ratio(self, points: Points, liars: Kernels | None) -> Floats:
+        """log l - log g (c,) of active points, both normalised, to the last digits."""
+        return self.good.log_density(points) - self.bad.log_density(points, liars)
 
 
-def fit(view: View, space: Space) -> Model:
-    """The model of a view."""
+def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | None = None) -> Model:
+    """The model of a view, with these pending trials among the bad ones."""
     layout = layout_of(space)
-    family = family_of(layout.axes)
+    family = family_of(layout.axes, exact=rules.reference)
     points = layout.points(view.columns, len(view.numbers))
-    good, bad = split(view)
+    best, bad = split(view, rules)
+    weight = weights_by_rank(np.argsort(best).astype(np.float64), rules.rank_power) if rules.rank_power else None
     return Model(
-        layout,
-        fit_mixture(layout, points.take(good), family),
-        fit_mixture(layout, points.take(bad), family),
+        layout=layout,
+        structure=Structure(layout, ()) if rules.reference else learn(layout, points),
+        good=_mixture(layout, points.take(np.sort(best)), family, rules, weight, good=True),
+        bad=_mixture(layout, _bad_points(layout, points.take(bad), pending), family, rules, None, good=False),
+        elite=points.take(best[:ELITE]),
+        visited=None if rules.reference else visited(layout, points),
     )
+
+
+def _bad_points(layout: Layout, points: Points, pending: Mapping[str, Floats] | None) -> Points:
+    count = len(next(iter(pending.values()))) if pending else 0
+    return points.joined(layout.points(pending or {}, count)) if count else points
+
+
+def _mixture(
+    layout: Layout, points: Points, family: NormalFamily, rules: Rules, weight: Floats | None, *, good: bool
+) -> Mixture:
+    if rules.reference:
+        points = points.take(np.flatnonzero(points.complete))
+    elif len(points) > rules.most_kernels:
+        kept, weight = _thinned(len(points), rules.most_kernels)
+        points = points.take(kept)
+    rule = rules.good_bandwidth if good else rules.bad_bandwidth
+    return fit_mixture(layout, points, family, weight=weight, prior_weight=rules.prior_weight, rule=rule)
+
+
+def _thinned(count: int, most: int) -> tuple[NDArray[np.int64], Floats]:
+    """Which of `count` trials stand for all, evenly spaced in their weights by age, and what each weighs then."""
+    cumulative = np.cumsum(weights_by_age(count))
+    each = cumulative[-1] / most
+    kept = np.unique(cumulative.searchsorted((np.arange(most) + 0.5) * each))
+    return kept, np.full(len(kept), cumulative[-1] / len(kept))
 
 
 class Memo:
@@ -80,18 +95,17 @@ class Memo:
 
     KEPT = 4
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
         self._lock = threading.Lock()
-        self._kept: list[tuple[View, Space, Model]] = []
+        self._kept: Sequence[tuple[View, Space, Model]] = ()
 
     def model(self, view: View, space: Space) -> Model:
         """The model of this very view object and an equal space."""
-        with self._lock:
-            kept = list(self._kept)
-        for known_view, known_space, model in kept:
+        for known_view, known_space, model in self._kept:
             if known_view is view and known_space == space:
                 return model
-        model = fit(view, space)
+        model = fit(view, space, self._rules)
         with self._lock:
-            self._kept = [(view, dict(space), model), *self._kept[: self.KEPT - 1]]
+            self._kept = ((view, dict(space), model), *self._kept[: self.KEPT - 1])
         return model

@@ -1,13 +1,15 @@
 """Numeric coordinates of kernels: normal distributions truncated to the unit interval.
 
 With z = (u - centre) / bandwidth, log density = -z^2 / 2 - log bandwidth - log mass - log sqrt(2 pi). The square is
-expanded, so that all pairs of points and kernels are one matrix product: [u^2, u, 1] (c, 3 d) with `factors`
-(3 d, kernels). On unit intervals with bandwidths of at least 1/100 this costs at most four of sixteen digits.
+expanded, so that all pairs of points and kernels are one matrix product: [v^2, v, 1] (c, 3 d) with `factors`
+(3 d, kernels), v = u - 1/2. On unit intervals with bandwidths of at least 1/100 this costs at most four digits: of
+sixteen in double precision, and of seven in single precision, which is enough to tell which candidates can be the best.
 
 A value on a grid has the mass of its cell instead of a density. Where the cell is small, of size h bandwidths, that
 mass is bandwidth h density exp(h^2 (z^2 - 1) / 24), up to terms of h^4: a quadratic in u again. So a linear grid of
 small cells is as smooth as a continuous axis. A logarithmic one is smooth if its cells are all so small that even h^2
-vanishes; it then has the density per u, which differs from the mass by a factor that all kernels share.
+vanishes; it then has the density per u, which differs from the mass by a factor that all kernels share. An *exact*
+family takes neither short cut.
 """
 
 from __future__ import annotations
@@ -34,6 +36,26 @@ SMALL_CELL = 5e-3
 TINY_CELL = 1e-3
 """A tenth of the smallest bandwidth: below, so do those of h^2."""
 
+MINUTE_CELL = 1e-6
+"""Below, the difference of two distribution functions has lost more digits than the middle's density."""
+
+TABLED = 256
+"""Grids of up to this many values keep the masses that were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One coarse axis of kernels: few distinct cells meet few distinct kernels, as trials repeat grid points."""
+
+    centre: Floats
+    """(shapes,)"""
+    bandwidth: Floats
+    """(shapes,)"""
+    shape_of: NDArray[np.intp]
+    """(kernels,): which shape each kernel has."""
+    masses: Floats | None
+    """(values, shapes): log masses, rows of NaN where nobody has asked yet; None for a large grid."""
+
 
 @dataclass(frozen=True, slots=True)
 class Normals:
@@ -43,7 +65,8 @@ class Normals:
     bandwidth: Floats
     log_mass: Floats
     factors: Floats
-    _shapes: dict[int, tuple[NDArray[np.complex128], NDArray[np.intp]]] = field(default_factory=dict, repr=False)
+    _single: list[NDArray[np.float32]] = field(default_factory=list, repr=False)
+    _grids: dict[int, Grid] = field(default_factory=dict, repr=False)
 
     def joined(self, other: Normals) -> Normals:
         """These kernels followed by the other ones."""
@@ -54,12 +77,21 @@ class Normals:
             np.concatenate([self.factors, other.factors], axis=1),
         )
 
-    def shapes(self, axis: int) -> tuple[NDArray[np.complex128], NDArray[np.intp]]:
-        """The distinct (centre + i bandwidth) on one axis, and which of them each kernel has; found once."""
-        if axis not in self._shapes:
-            pairs = self.centre[axis] + 1j * self.bandwidth[axis]
-            self._shapes[axis] = np.unique(pairs, return_inverse=True)
-        return self._shapes[axis]
+    def factors_as(self, dtype: type[np.floating]) -> NDArray[np.floating]:
+        """The factors in double or in single precision; converted once."""
+        if dtype is np.float64:
+            return self.factors
+        if not self._single:
+            self._single.append(self.factors.astype(np.float32))
+        return self._single[0]
+
+    def grid(self, axis: int, values: float) -> Grid:
+        """The distinct shapes of the kernels on one coarse axis of that many values; found once."""
+        if axis not in self._grids:
+            pairs, shape_of = np.unique(self.centre[axis] + 1j * self.bandwidth[axis], return_inverse=True)
+            masses = np.full((int(values), len(pairs)), np.nan) if values <= TABLED else None
+            self._grids[axis] = Grid(pairs.real.copy(), pairs.imag.copy(), shape_of, masses)
+        return self._grids[axis]
 
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> Floats:
         """One coordinate (d, c) from each of the chosen kernels (c,), by inverting the distribution function."""
@@ -78,6 +110,7 @@ class NormalFamily:
     coarse: tuple[int, ...]
     cells: Floats
     """(s, 1): the cell size of smooth axes that are linear grids, else 0."""
+    exact: bool = False
 
     def kernels(self, unit: Floats, bandwidth: Floats) -> Normals:
         """Kernels at these coordinates (d, n); a missing one becomes the prior's."""
@@ -85,18 +118,31 @@ class NormalFamily:
         log_mass = log_unit_mass(centre, bandwidth)
         return Normals(centre, bandwidth, log_mass, self._factors(centre, bandwidth, log_mass))
 
-    def log_density(self, normals: Normals, unit: Floats) -> Floats:
+    def log_density(
+        self, normals: Normals, unit: Floats, dtype: type[np.floating] = np.float64
+    ) -> NDArray[np.floating]:
         """The log densities (c, kernels) of points (d, c), summed over the axes; missing coordinates add nothing."""
-        points = unit[self.smooth].T
-        known = ~np.isnan(points)
-        filled = np.where(known, points, 0.0)
-        total: Floats = np.concatenate([filled * filled, filled, known], axis=1) @ normals.factors
+        if self.exact:
+            total = self._exact_log_density(normals, unit)
+        else:
+            points = unit[self.smooth].T - 0.5
+            known = ~np.isnan(points)
+            filled = np.where(known, points, 0.0)
+            total = np.concatenate([filled * filled, filled, known], axis=1).astype(dtype) @ normals.factors_as(dtype)
         for axis in self.coarse:
-            total += self._log_cell_mass(normals, axis, unit[axis])
+            self._add_log_cell_mass(total, normals, axis, unit[axis])
+        return total
+
+    def _exact_log_density(self, normals: Normals, unit: Floats) -> Floats:
+        total = np.zeros((unit.shape[1], normals.centre.shape[1]))
+        for axis in np.arange(len(unit))[self.smooth]:
+            z = np.subtract.outer(unit[axis], normals.centre[axis]) / normals.bandwidth[axis]
+            scale = np.log(normals.bandwidth[axis]) + normals.log_mass[axis] + LOG_SQRT_2_PI
+            total += np.nan_to_num(-0.5 * z * z - scale, nan=0.0)
         return total
 
     def _factors(self, centre: Floats, bandwidth: Floats, log_mass: Floats) -> Floats:
-        centre, bandwidth, log_mass = centre[self.smooth], bandwidth[self.smooth], log_mass[self.smooth]
+        centre, bandwidth, log_mass = centre[self.smooth] - 0.5, bandwidth[self.smooth], log_mass[self.smooth]
         factors = np.empty((3, *centre.shape))
         square, linear, constant = factors
         np.divide(-0.5, bandwidth * bandwidth, out=square)
@@ -112,31 +158,39 @@ class NormalFamily:
         constant -= LOG_SQRT_2_PI
         return factors.reshape(3 * centre.shape[0], centre.shape[1])
 
-    def _log_cell_mass(self, normals: Normals, axis: int, unit: Floats) -> Floats:
-        """The log masses (c, kernels) of the cells around the points on one coarse axis, 0 for missing ones."""
+    def _add_log_cell_mass(self, total: NDArray[np.floating], normals: Normals, axis: int, unit: Floats) -> None:
+        """Adds the log masses of the cells around the points on one coarse axis, nothing for missing ones."""
         known = ~np.isnan(unit)
-        cells = self.axes.grid_cells(axis, unit[known])
-        # Few distinct cells meet few distinct kernels: 24 candidates, and trials that repeat grid points.
-        _, first, cell_of = np.unique(cells.centre, return_index=True, return_inverse=True)
-        distinct = Cells(centre=cells.centre[first], left=cells.left[first], size=cells.size[first])
-        shapes, kernel_of = normals.shapes(axis)
-        masses = log_cell_mass(distinct, shapes.real, shapes.imag).take(kernel_of, axis=1) - normals.log_mass[axis]
-        total: Floats = masses.take(cell_of, axis=0)
+        grid = normals.grid(axis, self.axes.grid_size(axis))
+        index, cell_of = np.unique(self.axes.grid_index(axis, unit[known]), return_inverse=True)
+        masses = self._masses(grid, axis, index).take(grid.shape_of, axis=1)
+        masses -= normals.log_mass[axis]
         if known.all():
-            return total
-        everywhere = np.zeros((len(unit), len(kernel_of)))
-        everywhere[known] = total
-        return everywhere
+            total += masses.take(cell_of, axis=0)
+        else:
+            total[known] += masses.take(cell_of, axis=0)
+
+    def _masses(self, grid: Grid, axis: int, index: Floats) -> Floats:
+        """The log masses (cells, shapes) of the values with these indices."""
+        if grid.masses is None:
+            return log_cell_mass(self.axes.cells_at(axis, index), grid.centre, grid.bandwidth, exact=self.exact)
+        rows = index.astype(np.intp)
+        new = rows[np.isnan(grid.masses[rows, 0])]
+        if len(new):
+            cells = self.axes.cells_at(axis, new.astype(np.float64))
+            grid.masses[new] = log_cell_mass(cells, grid.centre, grid.bandwidth, exact=self.exact)
+        return grid.masses[rows]
 
 
-def family_of(axes: Axes) -> NormalFamily:
+def family_of(axes: Axes, *, exact: bool = False) -> NormalFamily:
     """Sorts the axes into smooth and coarse ones."""
     largest = np.array([axes.largest_cell(axis) for axis in range(len(axes))])
-    small = largest < np.where(axes.log, TINY_CELL, SMALL_CELL)
+    limit = np.where(axes.log, TINY_CELL, SMALL_CELL)
+    small = largest == 0 if exact else largest < limit
     cells = np.where(axes.log, 0.0, largest)[small, np.newaxis]
     # A slice takes no copy.
     smooth = slice(None) if small.all() else np.flatnonzero(small)
-    return NormalFamily(axes, smooth, tuple(np.flatnonzero(~small).tolist()), cells)
+    return NormalFamily(axes, smooth, tuple(np.flatnonzero(~small).tolist()), cells, exact)
 
 
 def log_unit_mass(centre: Floats, bandwidth: Floats) -> Floats:
@@ -149,10 +203,10 @@ def log_unit_mass(centre: Floats, bandwidth: Floats) -> Floats:
     return log_mass
 
 
-def log_cell_mass(cells: Cells, centre: Floats, bandwidth: Floats) -> Floats:
+def log_cell_mass(cells: Cells, centre: Floats, bandwidth: Floats, *, exact: bool = False) -> Floats:
     """The log masses (cells, kernels) that untruncated normals have in the cells."""
     masses = np.empty((len(cells.size), len(centre)))
-    small = cells.size < SMALL_CELL
+    small = cells.size < (MINUTE_CELL if exact else SMALL_CELL)
     masses[small] = _log_small_cell_mass(cells.left[small], cells.size[small], centre, bandwidth)
     left = (cells.left[~small, np.newaxis] - centre) / bandwidth
     masses[~small] = log_interval_mass(left, left + cells.size[~small, np.newaxis] / bandwidth)

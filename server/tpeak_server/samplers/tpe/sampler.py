@@ -1,14 +1,21 @@
-"""The sampler: random points at first, then the best of some candidates from the good mixture."""
+"""The sampler: random points at first, then the best of some candidates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.samplers.random import draw_uniform
 from tpeak_server.samplers.seam import Stream
-from tpeak_server.samplers.tpe.model import Memo
+from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
+from tpeak_server.samplers.tpe.draw import Drawing, uniforms_of
+from tpeak_server.samplers.tpe.model import Memo, Model, fit
+from tpeak_server.samplers.tpe.parts import parts_of
+from tpeak_server.samplers.tpe.rules import OPTUNA5, OWN, Rules
 from tpeak_server.samplers.tpe.split import finished
 
 AT_ONCE = 16
@@ -18,16 +25,36 @@ AT_ONCE = 16
 class TPESampler:
     """Multivariate TPE that sees pending trials.
 
-    While fewer than `n_startup_trials` are complete or pruned, points are uniform; after that each is the best of
-    `n_ei_candidates`.
+    While fewer than `n_startup_trials` are complete or pruned, points are uniform; after that each is the best of some
+    candidates. The arguments are those of Optuna 5.0's; `reference="optuna5"` makes the densities its, too.
     """
 
-    version = "tpe-1"
+    version = "tpe-2"
 
-    def __init__(self, *, n_startup_trials: int = 10, n_ei_candidates: int = 24) -> None:
+    def __init__(
+        self,
+        *,
+        n_startup_trials: int = 10,
+        n_ei_candidates: int | None = None,
+        multivariate: bool | None = None,
+        group: bool = False,
+        constant_liar: bool = True,
+        prior_weight: float = 1.0,
+        consider_magic_clip: bool = True,
+        consider_endpoints: bool = False,
+        reference: str | None = None,
+        rules: Rules | None = None,
+    ) -> None:
         self.n_startup_trials = n_startup_trials
-        self.n_ei_candidates = n_ei_candidates
-        self._memo = Memo()
+        self.multivariate = multivariate
+        self.group = group
+        self.constant_liar = constant_liar
+        self.rules = _with_arguments(
+            rules or (OPTUNA5 if reference == "optuna5" else OWN),
+            n_ei_candidates, prior_weight, clip=consider_magic_clip, endpoints=consider_endpoints,
+        )  # fmt: skip
+        self.n_ei_candidates = self.rules.n_candidates
+        self._memo = Memo(self.rules)
 
     def suggest(
         self,
@@ -42,17 +69,54 @@ class TPESampler:
         given = {name: value for name, value in (fixed or {}).items() if name in space}
         if finished(view) < self.n_startup_trials:
             return draw_uniform(space, streams, given, origin="startup")
-        model = self._memo.model(view, space)
-        liars = model.liars({name: pending[name] for name in space})
-        shape = (1 + model.layout.dimensions, self.n_ei_candidates)
-        suggestions: list[Suggestion] = []
-        found: list[dict[str, float]] = []
-        for start in range(0, len(streams), AT_ONCE):
-            uniforms = [stream("joint").random(shape) for stream in streams[start : start + AT_ONCE]]
-            liars = model.more_liars(liars, found)
-            found = model.best_of_each(uniforms, given, liars)
-            suggestions += [_suggestion(values, given) for values in found]
-        return suggestions
+        found: list[dict[str, float]] = [{} for _ in streams]
+        for purpose, names in parts_of(view, space, given, self):
+            part = {name: space[name] for name in names}
+            drawing = self._drawing(view, part, pending, given)
+            for start in range(0, len(streams), AT_ONCE):
+                chunk = [stream(purpose) for stream in streams[start : start + AT_ONCE]]
+                uniforms = [uniforms_of(drawing.model, self.rules, generator) for generator in chunk]
+                for values, drawn in zip(found[start:], drawing.draw(uniforms), strict=False):
+                    values.update(drawn)
+        return [_suggestion(values, given) for values in found]
+
+    def log_ratio(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        points: Mapping[str, Floats],
+        fixed: Mapping[str, float] | None = None,
+    ) -> Floats:
+        """What a candidate is judged by: log l - log g (c,) at the points' internal values (c,) by name."""
+        total = np.zeros(len(next(iter(points.values()))))
+        for _, names in parts_of(view, space, fixed or {}, self):
+            drawing = self._drawing(view, {name: space[name] for name in names}, pending, {})
+            total += drawing.log_ratio(drawing.model.points({name: points[name] for name in names}))
+        return total
+
+    def _drawing(
+        self, view: View, space: Space, pending: Mapping[str, Floats], given: Mapping[str, float]
+    ) -> Drawing:
+        seen = {name: pending[name] for name in space} if self.constant_liar else {}
+        if self.rules.reference:
+            return Drawing(fit(view, space, self.rules, seen), self.rules, {}, given)
+        return Drawing(self._memo.model(view, space), self.rules, seen, given)
+
+
+def _with_arguments(
+    rules: Rules, n_ei_candidates: int | None, prior_weight: float, *, clip: bool, endpoints: bool
+) -> Rules:
+    def bounded(rule: BandwidthRule) -> BandwidthRule:
+        return replace(rule, clip=rule.clip and clip, endpoints=rule.endpoints or endpoints)
+
+    return replace(
+        rules,
+        n_candidates=n_ei_candidates or rules.n_candidates,
+        prior_weight=prior_weight * rules.prior_weight,
+        good_bandwidth=bounded(rules.good_bandwidth),
+        bad_bandwidth=bounded(rules.bad_bandwidth),
+    )
 
 
 def _suggestion(values: Mapping[str, float], given: Mapping[str, float]) -> Suggestion:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats, Outcome, View
+from tpeak_server.samplers.tpe.rules import Rules
 
-GOOD_SHARE = 0.1
 MOST_GOOD = 25
+"""Fronts are peeled off until they hold this many."""
 
 
 def finished(view: View) -> int:
@@ -18,11 +19,11 @@ def finished(view: View) -> int:
     return int(np.count_nonzero(view.outcome != Outcome.LOST))
 
 
-def split(view: View) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The indices of the good and of the bad trials, each in trial order; every trial is in one of them."""
+def split(view: View, rules: Rules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The indices of the good trials, the best one first, and of the bad ones in trial order; every trial is in one."""
     order = ranking(view)
-    count = min(math.ceil(GOOD_SHARE * finished(view)), MOST_GOOD)
-    return np.sort(order[:count]), np.sort(order[count:])
+    count = min(math.ceil(rules.good_share * finished(view)), rules.most_good)
+    return order[:count], np.sort(order[count:])
 
 
 def ranking(view: View) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tpeak_server.domain.observations import Outcome, View
+from tpeak_server.samplers.tpe.rules import OWN
 from tpeak_server.samplers.tpe.split import finished, ranking, split
 from tpeak_server.samplers.tpe.weights import weights_by_age
 
@@ -14,8 +15,8 @@ COMPLETE, PRUNED, LOST = Outcome.COMPLETE, Outcome.PRUNED, Outcome.LOST
 
 @pytest.mark.parametrize(("count", "good"), [(0, 0), (1, 1), (10, 1), (11, 2), (100, 10), (250, 25), (1000, 25)])
 def test_a_tenth_of_the_trials_but_at_most_25_is_good(count: int, good: int, view_of: Callable[..., View]) -> None:
-    below, above = split(view_of({}, np.arange(count)[::-1]))
-    assert below.tolist() == list(range(count - good, count))
+    below, above = split(view_of({}, np.arange(count)[::-1]), OWN)
+    assert below.tolist() == list(range(count - good, count))[::-1]
     assert above.tolist() == list(range(count - good))
 
 
@@ -66,7 +67,7 @@ def test_several_objectives_with_nan_and_infinities_are_ranked(view_of: Callable
 
 
 def test_many_equal_points_of_several_objectives_are_split(view_of: Callable[..., View]) -> None:
-    below, above = split(view_of({}, np.ones((40, 3))))
+    below, above = split(view_of({}, np.ones((40, 3))), OWN)
     assert (len(below), len(above)) == (4, 36)
 
 

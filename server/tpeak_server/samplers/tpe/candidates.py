@@ -1,0 +1,62 @@
+"""Where candidates come from besides the good mixture: small changes of the best points.
+
+The good mixture's kernels keep a width that single good trials cannot narrow. Mutations reach below it, change few
+parameters at a time, and walk through grids and choices cell by cell.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtri
+
+from tpeak_server.domain.observations import Floats
+from tpeak_server.samplers.layout import Layout, Points
+
+WIDEST, NARROWEST = 0.2, 0.005
+"""Bounds of a mutation's standard deviation, a share of the range; drawn evenly on a logarithmic scale."""
+
+CHANGED = 2.0
+"""How many coordinates change on average, where there are as many."""
+
+
+def rows_of_mutation(layout: Layout) -> int:
+    """How many uniform numbers one mutation takes."""
+    return 2 + 2 * layout.dimensions
+
+
+def mutated(layout: Layout, parents: Points, uniforms: Floats) -> Points:
+    """One mutation (d + e, c) of a parent a column of `uniforms` (2 + 2 (d + e), c); earlier parents more often.
+
+    Numeric coordinates move by a normal step, on grids by one cell at least, and are reflected at the ends; another
+    choice is as likely as any. What a parent lacks is drawn anew.
+    """
+    d, size = len(layout.axes), layout.dimensions
+    chosen = (len(parents) * uniforms[0] ** 2).astype(np.int64)
+    sigma = WIDEST * (NARROWEST / WIDEST) ** uniforms[1]
+    fate, change = uniforms[2 : 2 + size], uniforms[2 + size :]
+    changes = fate < min(1.0, CHANGED / max(size, 1))
+    changes |= fate == fate.min(axis=0, initial=1.0)
+    unit, choice = parents.unit[:, chosen], parents.choice[:, chosen]
+    return Points(
+        _moved(layout, unit, changes[:d], change[:d], sigma),
+        _rechosen(layout, choice, changes[d:], change[d:]),
+    )
+
+
+def _moved(layout: Layout, unit: Floats, changes: Floats, change: Floats, sigma: Floats) -> Floats:
+    missing = np.isnan(unit)
+    step = ndtri(np.clip(change, 1e-12, 1.0 - 1e-12)) * sigma
+    for axis in range(len(unit)):
+        if np.isfinite(layout.axes.grid_size(axis)):
+            cell = layout.axes.cells_at(axis, layout.axes.grid_index(axis, np.nan_to_num(unit[axis], nan=0.5)))
+            step[axis] = np.copysign(np.maximum(np.abs(step[axis]), cell.size), step[axis])
+    moved = np.abs(np.where(changes, unit + step, unit))
+    reflected: Floats = np.clip(np.where(moved > 1.0, 2.0 - moved, moved), 0.0, 1.0)
+    return np.where(missing, change, reflected)
+
+
+def _rechosen(layout: Layout, choice: Floats, changes: Floats, change: Floats) -> Floats:
+    sizes = layout.sizes
+    others = (choice + 1 + np.minimum((change * (sizes - 1)).astype(np.int64), sizes - 2)) % sizes
+    anything = np.minimum((change * sizes).astype(np.int64), sizes - 1)
+    return np.where(choice < 0, anything, np.where(changes, others, choice))

@@ -1,0 +1,133 @@
+"""One drawing: candidates from a model, their scores, and the best of each suggestion's, each pending to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tpeak_server.domain.observations import Floats
+from tpeak_server.samplers.layout import Points
+from tpeak_server.samplers.tpe.candidates import mutated, rows_of_mutation
+from tpeak_server.samplers.tpe.mixture import Kernels, Precision
+from tpeak_server.samplers.tpe.model import Model
+from tpeak_server.samplers.tpe.rules import Rules
+
+SCREENING_ERROR = 0.02
+"""More than single precision can be wrong about a score: whoever is this close to the best is looked at again."""
+
+DIGITS = 9
+"""Decimals of a score that do not depend on how many candidates were computed together."""
+
+FRESH = 64
+"""How many neighbours are looked at where every candidate was tried before."""
+
+
+class Drawing:
+    """Suggestions from one model, beside these pending trials and those drawn before them.
+
+    `given` are internal values that are part of each suggestion, and condition the rest.
+    """
+
+    def __init__(
+        self, model: Model, rules: Rules, pending: Mapping[str, Floats], given: Mapping[str, float]
+    ) -> None:
+        self.model = model
+        self._rules = rules
+        self._given = given
+        self._taken = model.points(pending)
+        self._liars = model.bad.beside(self._taken) if len(self._taken) else None
+        self._visited = model.visited.with_points(self._taken) if model.visited else None
+
+    def draw(self, uniforms: Sequence[tuple[Floats, Floats]]) -> Iterator[dict[str, float]]:
+        """The internal values of the best candidate for each of the `uniforms_of` some streams, in order."""
+        raw = self._candidates(uniforms)
+        points = self.model.structure.active(raw)
+        good = self.model.good.kernels.log_sum(points)
+        bad = self.model.bad.kernels.log_sum(points, self._precision)
+        lies = self._lies(points)
+        width = len(good) // len(uniforms)
+        repeated = self._visited.has(points) if self._visited else np.zeros(len(good), dtype=bool)
+        for start in range(0, len(good), width):
+            block = slice(start, start + width)
+            scores = good[block] - np.logaddexp(bad[block], lies[block])
+            if self._visited:
+                repeated[block] |= self._visited.has(points.take(block))
+            scores[repeated[block]] = -np.inf
+            best = start + self._best(scores, good[block], points.take(block), lies[block])
+            chosen = raw.take(slice(best, best + 1))
+            if repeated[best]:
+                chosen = self._fresh(chosen, uniforms[start // width][0])
+            values = {**self.model.layout.values(chosen), **self._given}
+            yield values
+            liar = self._take(values)
+            if start + width < len(good):
+                rest = slice(start + width, None)
+                lies[rest] = np.logaddexp(lies[rest], liar.log_sum(points.take(rest)))
+
+    def log_ratio(self, points: Points) -> Floats:
+        """log l - log g (c,) of active points."""
+        return self.model.log_ratio(points, self._liars)
+
+    @property
+    def _precision(self) -> Precision:
+        return np.float64 if self._rules.reference else np.float32
+
+    def _candidates(self, uniforms: Sequence[tuple[Floats, Floats]]) -> Points:
+        """Every suggestion's candidates, side by side: those from the good mixture, then mutations of the best."""
+        given = self.model.layout.point(self._given)
+        drawn = self.model.good.kernels.sample(np.concatenate([one for one, _ in uniforms], axis=1), given)
+        local = uniforms[0][1].shape[1]
+        if not (local and len(self.model.elite)):
+            return drawn
+        changed = mutated(self.model.layout, self.model.elite, np.concatenate([two for _, two in uniforms], axis=1))
+        changed = changed.where_given(given)
+        count, width = len(uniforms), uniforms[0][0].shape[1]
+        order = np.concatenate(
+            [np.arange(count * width).reshape(count, width), count * width + np.arange(count * local).reshape(count, local)],
+            axis=1,
+        )
+        return drawn.joined(changed).take(order.ravel())
+
+    def _lies(self, points: Points) -> Floats:
+        return np.full(len(points), -np.inf) if self._liars is None else self._liars.log_sum(points)
+
+    def _best(self, scores: Floats, good: Floats, points: Points, lies: Floats) -> int:
+        """The best candidate; of equal ones the first, whichever way their last digits were rounded."""
+        best = int(np.argmax(scores))
+        if not np.isfinite(scores[best]):
+            return best
+        close = np.flatnonzero(scores >= scores[best] - SCREENING_ERROR)
+        if len(close) == 1:
+            return best
+        bad = self.model.bad.kernels.log_sum(points.take(close))
+        return int(close[np.argmax((good[close] - np.logaddexp(bad, lies[close])).round(DIGITS))])
+
+    def _fresh(self, chosen: Points, uniforms: Floats) -> Points:
+        """The best neighbour of a point that was tried before; the point itself if all neighbours were."""
+        layout = self.model.layout
+        seed = np.random.SeedSequence(np.frombuffer(uniforms[0, :2].tobytes(), dtype=np.uint32).tolist())
+        numbers = np.random.Generator(np.random.PCG64(seed)).random((rows_of_mutation(layout), FRESH))
+        raw = mutated(layout, chosen, numbers).where_given(layout.point(self._given))
+        points = self.model.structure.active(raw)
+        new = np.flatnonzero(~self._visited.has(points)) if self._visited else np.arange(FRESH)
+        if not len(new):
+            return chosen
+        best = int(new[np.argmax(self.log_ratio(points.take(new)).round(DIGITS))])
+        return raw.take(slice(best, best + 1))
+
+    def _take(self, values: Mapping[str, float]) -> Kernels:
+        """From now on the point is pending, as the returned kernel."""
+        chosen = self.model.structure.active(self.model.layout.point(values))
+        liar = self.model.bad.beside(chosen)
+        self._liars = self._liars.joined(liar) if self._liars else liar
+        if self._visited:
+            self._visited = self._visited.with_points(chosen)
+        return liar
+
+
+def uniforms_of(model: Model, rules: Rules, generator: np.random.Generator) -> tuple[Floats, Floats]:
+    """The randomness of one suggestion: (1 + d + e, c) for the mixture's candidates, and for the mutations."""
+    drawn = generator.random((1 + model.layout.dimensions, rules.n_candidates))
+    return drawn, generator.random((rows_of_mutation(model.layout), rules.n_mutations))

@@ -1,0 +1,36 @@
+"""What one tree-structured Parzen estimator does otherwise than another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
+from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How the finished trials become two densities.
+
+    The good trials are `good_share` of those that finished, at most `most_good`. With `rank_power` above 0 a good trial
+    weighs more the better it is. A *reference* estimator knows a trial only where it has every parameter, counts
+    running trials among the bad ones when it fits them, and evaluates every density to the last digits.
+    """
+
+    good_share: float = 0.1
+    most_good: int = 25
+    rank_power: float = 0.0
+    good_bandwidth: BandwidthRule = field(default_factory=BandwidthRule)
+    bad_bandwidth: BandwidthRule = field(default_factory=BandwidthRule)
+    prior_weight: float = PRIOR_WEIGHT
+    n_candidates: int = 24
+    n_mutations: int = 0
+    most_kernels: int = 8192
+    reference: bool = False
+
+
+OPTUNA5 = Rules(reference=True)
+"""Optuna 5.0's."""
+
+OWN = Rules()
+"""The project's own."""
