@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.samplers.random import draw_uniform
-from tpeak_server.samplers.seam import Stream
+from tpeak_server.samplers.seam import Explanation, Stream
 from tpeak_server.samplers.tpe.model import Memo
 from tpeak_server.samplers.tpe.split import finished
 
@@ -53,6 +55,36 @@ class TPESampler:
             found = model.best_of_each(uniforms, given, liars)
             suggestions += [_suggestion(values, given) for values in found]
         return suggestions
+
+    def explain(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        stream: Stream,
+        *,
+        fixed: Mapping[str, float] | None = None,
+    ) -> Explanation:
+        """The suggestion for this stream, drawn again, and why; see the seam."""
+        (suggestion,) = self.suggest(view, space, pending, [stream], fixed=fixed)
+        if suggestion.origin == "startup":
+            return Explanation(suggestion=suggestion, candidates=(), scores=np.empty(0), chosen=None, good={}, bad={})
+        given = {name: value for name, value in (fixed or {}).items() if name in space}
+        model = self._memo.model(view, space)
+        layout = model.layout
+        uniforms = stream("joint").random((1 + layout.dimensions, self.n_ei_candidates))
+        points = model.good.kernels.sample(uniforms, layout.point(given))
+        liars = model.liars({name: pending[name] for name in space})
+        scores = model.good.log_density(points) - model.bad.log_density(points, liars)
+        marginals = {name: layout.point({name: value}) for name, value in suggestion.values.items()}
+        return Explanation(
+            suggestion=suggestion,
+            candidates=[layout.values(points, which) for which in range(len(points))],
+            scores=scores,
+            chosen=int(np.argmax(scores)),
+            good={name: float(model.good.log_density(point)[0]) for name, point in marginals.items()},
+            bad={name: float(model.bad.log_density(point, liars)[0]) for name, point in marginals.items()},
+        )
 
 
 def _suggestion(values: Mapping[str, float], given: Mapping[str, float]) -> Suggestion:
