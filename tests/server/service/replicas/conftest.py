@@ -138,7 +138,9 @@ async def _play(database_url: str, seed: int) -> Storm:
         async with database.reading() as connection:
             storm.caches.append(History(await load_all(connection, study_id)))
         explaining = Explaining(database)
-        visible = sql.execute("SELECT number FROM trials WHERE study_id = %s AND NOT deleted ORDER BY number", [study_id])
+        visible = sql.execute(
+            "SELECT number FROM trials WHERE study_id = %s AND NOT deleted ORDER BY number", [study_id]
+        )
         storm.explained = [await explaining.explain(study_id, number) for (number,) in visible.fetchall()]
         storm.rows = {table: _table(sql, table, study_id) for table in TABLES}
         for one in (database, *(replica.database for replica in replicas)):
