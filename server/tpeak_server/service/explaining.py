@@ -15,15 +15,16 @@ from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.samplers.nearest import distances
 from tpeak_server.samplers.registry import build
 from tpeak_server.samplers.replay import Drawn, Replay, not_drawn, replay
-from tpeak_server.service.past import Moment, moment
+from tpeak_server.service.past import Moment, Rebuilding, numbered
 from tpeak_server.service.proposing import stream_of
 from tpeak_server.storage.database import Database
-from tpeak_server.storage.past import Past, read
+from tpeak_server.storage.history import load_trials
+from tpeak_server.storage.past import Past, events, parts, read
 
 NEAREST = 5
 
 MAX_EXPLAINING = 8
-"""Explanations that may wait or be under way; each holds the rows of a whole study for a second or so."""
+"""Explanations that may wait or be under way; each holds the columns of a whole study."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Late:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """A trial that had finished by then, as of then, and how far its parameters are, in ranges."""
+    """A trial that had finished by then, and how far its parameters are, in ranges."""
 
     record: TrialRecord
     distance: float
@@ -78,16 +79,27 @@ class Explaining:
         self._under_way += 1
         try:
             async with self._turn:
-                async with self._database.reading() as connection:
-                    past = await read(connection, study_id, number)
-                return await asyncio.to_thread(explained, past)
+                return await self._explain(study_id, number)
         finally:
             self._under_way -= 1
 
+    async def _explain(self, study_id: int, number: int) -> Explained:
+        async with self._database.reading() as connection:
+            past = await read(connection, study_id, number)
+            rebuilding = Rebuilding(past)
+            async for page in events(connection, past):
+                await asyncio.to_thread(rebuilding.take_events, page)
+            async for part in parts(connection, past):
+                await asyncio.to_thread(rebuilding.take, part)
+        then = rebuilding.moment()
+        apart = await asyncio.to_thread(_nearest, past, then)
+        async with self._database.reading() as connection:
+            found = await load_trials(connection, study_id, list(apart))
+        nearest = [Neighbour(record=one, distance=apart[one.trial.number]) for one in found.records]
+        return await asyncio.to_thread(_explained, past, then, sorted(nearest, key=lambda one: one.distance))
 
-def explained(past: Past) -> Explained:
-    """The explanation out of a study's rows; may run in a thread."""
-    then = moment(past)
+
+def _explained(past: Past, then: Moment, nearest: Sequence[Neighbour]) -> Explained:
     record = then.current
     proposed = {past.interned[i].name: (i, value) for i, value in record.trial.proposed.items()}
     space = _space(past, proposed)
@@ -107,18 +119,18 @@ def explained(past: Past) -> Explained:
         interned=past.interned,
         sampler=str(past.study.sampler["name"]),
         replay=_elsewhere(then) or replay(build(past.study.sampler), drawn),
-        notes=then.notes,
+        notes=[f"deleted since: {numbered(then.gone)}"] if then.gone else [],
         seen=len(view.numbers),
         pending=max((len(column) for column in pending.values()), default=0),
         late=_late(then, list(proposed)),
-        nearest=_nearest(past, then),
+        nearest=nearest,
         seq=past.clock.seq,
     )
 
 
 def _elsewhere(then: Moment) -> Replay | None:
     """What is to be said of a proposal that this study has not drawn, None of any other."""
-    if then.course is not None and then.course.imported:
+    if then.imported:
         return not_drawn("it was imported: what it was drawn from is another study's")
     if then.current.trial.sampled_at_seq is None:
         return not_drawn(f"it was {then.current.trial.origin}")
@@ -139,17 +151,14 @@ def _late(then: Moment, given: Sequence[str]) -> list[Late]:
     return late
 
 
-def _nearest(past: Past, then: Moment) -> list[Neighbour]:
-    """The nearest trials that had finished when the proposal was made, and are still there."""
+def _nearest(past: Past, then: Moment) -> dict[int, float]:
+    """The distances, by number, of the nearest trials that had finished when the proposal was made, and are there."""
     known = then.current.known(past.interned)
     space = _space(past, known)
     view = then.history.view(space)
     ended = (view.outcome == Outcome.COMPLETE) | (view.outcome == Outcome.PRUNED)
-    there = np.flatnonzero(ended & ~np.isin(view.numbers, list(then.gone)))
+    there = np.flatnonzero(ended & ~np.isin(view.numbers, then.gone))
     columns = {name: column[there] for name, column in view.columns.items()}
     apart = distances(space, columns, len(there), {name: value for name, (_, value) in known.items()})
-    numbers = view.numbers[there]
-    return [
-        Neighbour(record=then.records[int(numbers[row])], distance=float(apart[row]))
-        for row in np.argsort(apart, kind="stable")[:NEAREST]
-    ]
+    nearest = np.argsort(apart, kind="stable")[:NEAREST]
+    return {int(view.numbers[there[row]]): float(apart[row]) for row in nearest}

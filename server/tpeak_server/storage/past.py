@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tpeak_server.domain.changes import Clock
@@ -31,7 +32,11 @@ WHERE study_id = %(study)s AND seq > %(after)s
     AND (number <= %(number)s OR (kind = 'changed' AND (payload->'fields')::jsonb @> '"sampler"'))
 ORDER BY seq LIMIT %(limit)s
 """
-SAMPLED_AT = "SELECT sampled_at_seq FROM trials WHERE study_id = %(study)s AND number = %(number)s AND NOT deleted"
+TRIAL = """
+SELECT sampled_at_seq, (
+    SELECT min(seq) FROM events WHERE events.study_id = trials.study_id AND events.number = trials.number)
+FROM trials WHERE study_id = %(study)s AND number = %(number)s AND NOT deleted
+"""
 PART = " WHERE study_id = %(study)s AND number BETWEEN %(first)s AND %(last)s"
 TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials{PART} ORDER BY number"
 LEASES = f"SELECT {LEASE_COLUMNS} FROM leases{PART}"
@@ -51,24 +56,34 @@ RESUMED = f"""
 SELECT {REPORT_COLUMNS} FROM reports{PART} AND seq <= %(seq)s
     AND number IN (SELECT number FROM leases{PART} AND resume_epoch IS NOT NULL)
 """
+STATEMENTS = (TRIALS, LEASES, SUGGESTIONS, DEEPEST, RESUMED)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """Rows of the trials up to `number`, as they are now, with the reports up to `seq`; events are seq, kind, number,
-    state and epoch, in order. `seq` is what the proposal of `number` was made at, or just before it was added.
+    """Which past is meant: that of the trial `number` as of `seq`, at which its proposal was made; where it was not
+    sampled here, just before it came. `created` is the seq of its first event, None where there is no event of it.
     """
 
     number: int
     seq: int
+    created: int | None
     clock: Clock
     study: Study
-    interned: dict[int, Interned]
-    events: list[Row]
-    trials: list[Row] = field(default_factory=list)
-    leases: list[Row] = field(default_factory=list)
-    suggestions: list[Row] = field(default_factory=list)
-    reports: list[Row] = field(default_factory=list)
+    interned: Mapping[int, Interned]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Rows of some trials as they are now, and of their reports up to the seq that is meant those that a sampler sees.
+
+    They are as the database gave them: what to make of them is a thread's work.
+    """
+
+    trials: Sequence[Row]
+    leases: Sequence[Row]
+    suggestions: Sequence[Row]
+    reports: Sequence[Row]
 
 
 async def read(connection: Driver, study_id: int, number: int) -> Past:
@@ -78,49 +93,45 @@ async def read(connection: Driver, study_id: int, number: int) -> Past:
         clock = await connection.execute(CLOCK, keys)
         study = await connection.execute(STUDY, keys)
         interned = await connection.execute(INTERNED, keys)
-        sampled_at = await connection.execute(SAMPLED_AT, keys)
-        clock_row, study_row, sampled_row = await clock.fetchone(), await study.fetchone(), await sampled_at.fetchone()
+        trial = await connection.execute(TRIAL, keys)
+        clock_row, study_row, trial_row = await clock.fetchone(), await study.fetchone(), await trial.fetchone()
         interned_rows = await interned.fetchall()
     if clock_row is None or study_row is None:
         raise StudyNotFound("there is no such study; it may have been made on another database")
-    if sampled_row is None:
+    if trial_row is None:
         raise TrialNotFound(f"the study has no trial {number}")
-    events = await _events(connection, study_id, number)
-    created = min((seq for seq, _, of_trial, *_ in events if of_trial == number), default=clock_row[2] + 1)
-    past = Past(
+    sampled_at, created = trial_row
+    before = clock_row[2] if created is None else created - 1
+    return Past(
         number=number,
-        # What came from elsewhere was sampled there: its seq has no meaning here.
-        seq=created - 1 if sampled_row[0] is None or sampled_row[0] >= created else sampled_row[0],
+        # What was sampled elsewhere has a seq of there.
+        seq=before if sampled_at is None else min(sampled_at, before),
+        created=created,
         clock=Clock(next_number=clock_row[0], handed=clock_row[1], seq=clock_row[2]),
         study=study_from_row(study_row),
         interned={one.id: one for one in map(interned_from_row, interned_rows)},
-        events=events,
     )
-    for first in range(0, number + 1, PAGE):
-        await _read_part(connection, past, first, min(first + PAGE - 1, number))
-    return past
 
 
-async def _events(connection: Driver, study_id: int, number: int) -> list[Row]:
-    events: list[Row] = []
+async def events(connection: Driver, past: Past) -> AsyncIterator[Sequence[Row]]:
+    """The events of the trials up to that one, up to now, in order: seq, kind, number, state and epoch."""
+    after = 0
     while True:
-        after = events[-1][0] if events else 0
-        keys = {"study": study_id, "number": number, "after": after, "limit": PAGE}
+        keys = {"study": past.study.id, "number": past.number, "after": after, "limit": PAGE}
         page = await (await connection.execute(EVENTS, keys, binary=True)).fetchall()
-        events += page
+        if page:
+            yield page
         if len(page) < PAGE:
-            return events
+            return
+        after = page[-1][0]
 
 
-async def _read_part(connection: Driver, past: Past, first: int, last: int) -> None:
-    keys = {"study": past.study.id, "first": first, "last": last, "seq": past.seq}
-    statements = (TRIALS, LEASES, SUGGESTIONS, DEEPEST, RESUMED)
-    async with connection.pipeline():
-        trials, leases, suggestions, *reports = [
-            await connection.execute(statement, keys, binary=True) for statement in statements
-        ]
-        past.trials += await trials.fetchall()
-        past.leases += await leases.fetchall()
-        past.suggestions += await suggestions.fetchall()
-        for some in reports:
-            past.reports += await some.fetchall()
+async def parts(connection: Driver, past: Past) -> AsyncIterator[Part]:
+    """The trials up to that one, in order."""
+    for first in range(0, past.number + 1, PAGE):
+        last = min(first + PAGE - 1, past.number)
+        keys = {"study": past.study.id, "first": first, "last": last, "seq": past.seq}
+        async with connection.pipeline():
+            rows = [await connection.execute(statement, keys, binary=True) for statement in STATEMENTS]
+            trials, leases, suggestions, deepest, resumed = [await cursor.fetchall() for cursor in rows]
+        yield Part(trials=trials, leases=leases, suggestions=suggestions, reports=[*deepest, *resumed])
