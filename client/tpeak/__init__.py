@@ -29,6 +29,7 @@ from tpeak.errors import (
     TrialPruned,
     Unauthorized,
 )
+from tpeak.explanation import Explanation
 from tpeak.frozen import FrozenTrial, create_trial
 from tpeak.states import StudyDirection, TrialState
 from tpeak.study import Study
@@ -39,6 +40,7 @@ __all__ = [
     "CategoricalDistribution",
     "Checkpoint",
     "DuplicatedStudyError",
+    "Explanation",
     "FloatDistribution",
     "FrozenTrial",
     "IntDistribution",

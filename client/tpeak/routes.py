@@ -33,6 +33,11 @@ class StudyRoutes:
         trial: dict[str, Any] = self.client.get(f"{self.path}/trials/{number}")
         return trial
 
+    def explain(self, number: int) -> dict[str, Any]:
+        """How the trial came by its parameters."""
+        explained: dict[str, Any] = self.client.get(f"{self.path}/trials/{number}/explain")
+        return explained
+
     def best(self) -> dict[str, Any]:
         """The best trial."""
         trial: dict[str, Any] = self.client.get(self.path + "/best")

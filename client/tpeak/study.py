@@ -16,6 +16,7 @@ from tpeak.compare import pareto_front, same_params
 from tpeak.connection import Connection, job_end
 from tpeak.distributions import Distribution
 from tpeak.errors import AlreadyFinished, Conflict, InvalidValue
+from tpeak.explanation import Explanation, explanation
 from tpeak.frozen import FrozenTrial, check, from_wire, to_wire
 from tpeak.held import HeldTrials
 from tpeak.optimize import Loop, Task
@@ -266,6 +267,10 @@ class Study:
     def best_trials(self) -> list[FrozenTrial]:
         """The complete trials that no other one dominates: at least as good in all objectives, and better in one."""
         return pareto_front(self.get_trials(states=(TrialState.COMPLETE,)), self._directions)
+
+    def explain(self, number: int) -> Explanation:
+        """How the trial came by its parameters: its proposal drawn again, and what lies near. Raises TrialNotFound."""
+        return explanation(self._routes.explain(number))
 
     def cancel_trial(self, number: int, cause: str | None = None) -> None:
         """Have a trial ended: `should_prune` says so to the worker that has it; a waiting one is failed at once.

@@ -177,6 +177,35 @@ def report_reply() -> Callable[..., dict[str, Any]]:
     return renewed
 
 
+def explained_row(**changes: Any) -> dict[str, Any]:
+    row = {
+        "number": 7,
+        "origin": "tpe",
+        "sampler": "tpe",
+        "version": "tpe-1",
+        "sampled_at_seq": 55,
+        "params": {"x": 0.25, "depth": 3},
+        "seen": 11,
+        "pending": 2,
+        "candidates": 24,
+        "score": 1.25,
+        "densities": {"x": {"good": 0.5, "bad": "-Infinity"}},
+        "late": {"depth": {"seq": 59, "origin": "sampled", "given": ["x"]}},
+        "nearest": [
+            {"number": 4, "state": "complete", "values": [0.5], "params": {"x": 0.5}, "distance": 0.25},
+            {"number": 5, "state": "pruned", "values": None, "params": {"x": 0.75}, "distance": 0.5},
+        ],
+        "replay": {"outcome": "same", "reasons": [], "notes": ["deleted since: trial 2"], "params": {"x": 0.25}},
+        "seq": 63,
+    }
+    return row | changes
+
+
+@pytest.fixture
+def explanation_row() -> Callable[..., dict[str, Any]]:
+    return explained_row
+
+
 def trial_row(number: int = 0, **changes: Any) -> dict[str, Any]:
     row = {
         "number": number,

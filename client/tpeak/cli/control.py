@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tpeak.catalog import cancel_study, load_study, pause_study, resume_study, stop_study
+from tpeak.cli import explaining
 
 OF_STUDIES = {
     "pause": (pause_study, "paused", "hand out no trials for the time being"),
@@ -36,6 +37,7 @@ def add_arguments(study: argparse.ArgumentParser, trial: argparse.ArgumentParser
         if verb in ("cancel", "fail"):
             parser.add_argument("--cause", metavar="TEXT", help="why, kept with the trial")
         parser.set_defaults(run=run_trial)
+    explaining.add_arguments(verbs.add_parser("explain", help=explaining.DESCRIBED, description=explaining.DESCRIBED))
 
 
 def run_study(given: argparse.Namespace) -> int:

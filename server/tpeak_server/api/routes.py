@@ -237,6 +237,12 @@ async def get_trial(study: StudyId, number: Number, app: App) -> Response:
     return reply(replies.trial(page.records[0], page.interned))
 
 
+@v1.get("/studies/{study}/trials/{number}/explain", tags=["trials"], response_model=replies.ExplainedReply)
+async def explain_trial(study: StudyId, number: Number, app: App) -> Response:
+    """Why a trial has the parameters that it has."""
+    return reply(replies.explained(await app.explaining.explain(study, number)))
+
+
 @v1.patch("/studies/{study}/trials/{number}", tags=["trials"], response_model=replies.TrialReply)
 async def change_trial(study: StudyId, number: Number, body: requests.ChangeTrial, app: App) -> Response:
     """Cancel a trial, fail it or try it again, and merge attributes into its own."""

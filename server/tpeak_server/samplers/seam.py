@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -40,4 +41,38 @@ class Sampler(Protocol):
             fixed: internal values that are given; the other names are drawn conditionally on them. The returned
                 values hold only the names that were drawn.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One suggestion, drawn again, with all that it was chosen from.
+
+    `candidates` are internal values in the order drawn, none where there was nothing to choose from; `scores` (c,) are
+    their log l - log g, and `chosen` is the one that was taken. `good` and `bad` are, for every name that was drawn,
+    the log marginal density of the chosen value in each mixture.
+    """
+
+    suggestion: Suggestion
+    candidates: Sequence[Mapping[str, float]]
+    scores: Floats
+    chosen: int | None
+    good: Mapping[str, float]
+    bad: Mapping[str, float]
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A sampler that can say why."""
+
+    def explain(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        stream: Stream,
+        *,
+        fixed: Mapping[str, float] | None = None,
+    ) -> Explanation:
+        """What `suggest` draws from the same arguments for this one stream, and why."""
         ...

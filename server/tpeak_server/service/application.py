@@ -13,6 +13,7 @@ from tpeak_server.domain.errors import DatabaseUnavailable, DomainError, Shuttin
 from tpeak_server.domain.transfer import Line
 from tpeak_server.service.batcher import Batcher
 from tpeak_server.service.commands import Ask, Command
+from tpeak_server.service.explaining import Explaining
 from tpeak_server.service.reading import Reading
 from tpeak_server.service.reaper import Reaper
 from tpeak_server.service.studies import Studies
@@ -45,6 +46,7 @@ class Application:
         self.database = Database(database_url)
         self.studies = Studies(self.database)
         self.reading = Reading(self.database)
+        self.explaining = Explaining(self.database)
         self.reaper = Reaper(self.database, self.submit)
         self._executor = ThreadPoolExecutor(SAMPLING_THREADS, thread_name_prefix="sampling")
         self._batchers: dict[int, Batcher] = {}

@@ -150,6 +150,7 @@ class Batcher:
     async def _until_answered(self, items: Sequence[Item], prepared: Prepared) -> None:
         await asyncio.wait([item.answer for item in items])
         self._in_flight.remove(prepared)
+        prepared.ahead = ()  # or each would keep all before it
 
     async def _prepare(self, items: Sequence[Item]) -> Prepared:
         history = await self._warm()
@@ -222,6 +223,10 @@ class Batcher:
             ledger, answers = await self._first_that_fits(items, history, unlocked, locked)
         except AnotherDatabase:
             return False
+        except Exception:
+            for prepared, count in taken:  # what was not committed was not taken
+                prepared.rewind(count)
+            raise
         if not ledger.stale:
             history.apply(ledger.delta())
         for item, answer in zip(items, answers, strict=True):

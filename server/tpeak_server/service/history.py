@@ -271,15 +271,19 @@ class History:
 
     def _translated(self, wanted: Distribution, distribution_id: int, value: float) -> float:
         """The internal value under another distribution of the same name, NaN where it has none there."""
-        own = self.interned[distribution_id].distribution
-        if own == wanted:
-            return value
-        if isinstance(own, CategoricalDistribution) != isinstance(wanted, CategoricalDistribution):
-            return math.nan
-        if not isinstance(wanted, CategoricalDistribution):
-            return value
-        choice = own.to_external(value)
-        return wanted.to_internal(choice) if wanted.has(choice) else math.nan
+        return translated(wanted, self.interned[distribution_id].distribution, value)
+
+
+def translated(wanted: Distribution, own: Distribution, value: float) -> float:
+    """A distribution's internal value as one of another distribution of the same name, NaN where it has none there."""
+    if own is wanted or own == wanted:
+        return value
+    if isinstance(own, CategoricalDistribution) != isinstance(wanted, CategoricalDistribution):
+        return math.nan
+    if not isinstance(wanted, CategoricalDistribution):
+        return value
+    choice = own.to_external(value)
+    return wanted.to_internal(choice) if wanted.has(choice) else math.nan
 
 
 def violation(record: TrialRecord) -> float:

@@ -16,11 +16,11 @@ import numpy as np
 from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.domain.study import Study
-from tpeak_server.domain.trial import Interned, TrialRecord, TrialState
+from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.samplers.registry import build
 from tpeak_server.samplers.seam import Sampler, Stream
 from tpeak_server.service.commands import Ask, Suggest
-from tpeak_server.service.history import KEPT_PROPOSALS, History
+from tpeak_server.service.history import KEPT_PROPOSALS, History, translated
 from tpeak_server.service.ledger import Ledger
 
 
@@ -55,13 +55,21 @@ class Scene:
     pending: Mapping[str, Floats]
 
 
+SPOILED = -1
+"""Stands for the number of points taken, where the rest is of no use."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """Samples drawn ahead: points for the numbers from `first` on, and values for late parameters."""
+    """Samples drawn ahead: points for the numbers from `first` on, and values for late parameters.
+
+    The points were drawn in sight of those of `ahead`, as pending: they are nothing where one of those was not taken.
+    """
 
     first: int = 0
     points: Sequence[Point] = ()
     late: Mapping[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
+    ahead: Sequence[Prepared] = ()
     _taken: int = 0
 
     def take(self, number: int, space: Mapping[str, Distribution]) -> Point | None:
@@ -69,9 +77,9 @@ class Prepared:
 
         After the first that was not foreseen there are no more: each was drawn in sight of the ones before.
         """
-        foreseen = number == self.first + self._taken and self._taken < len(self.points)
-        if not foreseen or self.points[self._taken].space != space:
-            self._taken = len(self.points)
+        foreseen = 0 <= self._taken < len(self.points) and number == self.first + self._taken
+        if not foreseen or self.points[self._taken].space != space or not all(one.used_up for one in self.ahead):
+            self._taken = SPOILED
             return None
         self._taken += 1
         return self.points[self._taken - 1]
@@ -82,8 +90,13 @@ class Prepared:
 
     @property
     def taken(self) -> int:
-        """How many points are used up."""
+        """How many points were taken, SPOILED where the rest is of no use."""
         return self._taken
+
+    @property
+    def used_up(self) -> bool:
+        """Whether every point was taken."""
+        return self._taken == len(self.points)
 
     def after(self, number: int) -> Sequence[Point]:
         """The points for the numbers from this one on."""
@@ -129,6 +142,7 @@ class Sampling:
             sampler=self.sampler(study),
             seed=study.seed,
             first=max([history.clock.next_number, *(prepared.end for prepared in in_flight)]),
+            ahead=list(in_flight),
             before=[point for prepared in in_flight for point in prepared.after(history.clock.next_number)],
             scenes=scenes,
             late=[
@@ -180,6 +194,7 @@ class Plan:
     sampler: Sampler
     seed: int
     first: int
+    ahead: Sequence[Prepared]
     before: Sequence[Point]
     scenes: Sequence[tuple[Scene, int]]
     late: Sequence[tuple[Suggest, Mapping[str, float], Scene]]
@@ -206,7 +221,7 @@ class Plan:
             )
             for suggest, known, scene in self.late
         }
-        return Prepared(first=self.first, points=points, late=late)
+        return Prepared(first=self.first, points=points, late=late, ahead=self.ahead)
 
 
 def stream_of(seed: int, number: int) -> Stream:
@@ -280,20 +295,28 @@ def _point(suggestion: Suggestion, scene: Scene, sampler: Sampler) -> Point:
 def _with_points(scene: Scene, points: Sequence[Point]) -> Mapping[str, Floats]:
     if not points:
         return scene.pending
-    return {
-        name: np.append(column, [point.values.get(name, np.nan) for point in points])
-        for name, column in scene.pending.items()
-    }
+    proposed = [{name: (point.space[name], value) for name, value in point.values.items()} for point in points]
+    return _beside(scene, proposed)
 
 
 def _with_created(
     scene: Scene, created: Sequence[TrialRecord], interned: Mapping[int, Interned]
 ) -> Mapping[str, Floats]:
-    running = [record.known(interned) for record in created if record.trial.state is TrialState.RUNNING]
-    if not running:
-        return scene.pending
-    absent = (0, np.nan)
+    """As the cache will have them: `History.proposed_since`."""
+    trials = [record.trial for record in created]
+    proposed = [
+        {interned[i].name: (interned[i].distribution, value) for i, value in trial.proposed.items()}
+        for trial in trials
+        if trial.sampled_at_seq is not None and not trial.deleted
+    ]
+    return _beside(scene, proposed) if proposed else scene.pending
+
+
+def _beside(scene: Scene, proposed: Sequence[Mapping[str, tuple[Distribution, float]]]) -> Mapping[str, Floats]:
+    """The scene's pending trials followed by others, of which the internal value and its distribution are given."""
     return {
-        name: np.append(column, [known.get(name, absent)[1] for known in running])
+        name: np.append(
+            column, [translated(scene.space[name], *one[name]) if name in one else np.nan for one in proposed]
+        )
         for name, column in scene.pending.items()
     }

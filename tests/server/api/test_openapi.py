@@ -34,6 +34,7 @@ ROUTES = {
     "GET /api/v1/studies/{study}/export": ["200"],
     "POST /api/v1/studies/{study}/import": ["200"],
     "GET /api/v1/studies/{study}/trials/{number}": ["200"],
+    "GET /api/v1/studies/{study}/trials/{number}/explain": ["200"],
     "PATCH /api/v1/studies/{study}/trials/{number}": ["200"],
     "DELETE /api/v1/studies/{study}/trials/{number}": ["204"],
     "GET /api/v1/studies/{study}/best": ["200"],

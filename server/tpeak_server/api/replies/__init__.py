@@ -1,5 +1,6 @@
 """What replies look like, and how they are made of the service's answers. See docs/protocol.md."""
 
+from tpeak_server.api.replies.explained import ExplainedReply, explained
 from tpeak_server.api.replies.service import MetaReply, StatusReply, WorkerReply, WorkersReply, workers
 from tpeak_server.api.replies.studies import (
     CreatedReply,
@@ -36,6 +37,7 @@ __all__ = [
     "ColumnsReply",
     "CreatedReply",
     "DifferenceReply",
+    "ExplainedReply",
     "IssuedReply",
     "MetaReply",
     "ReleasedReply",
@@ -55,6 +57,7 @@ __all__ = [
     "beat",
     "columns",
     "created",
+    "explained",
     "released",
     "reply",
     "reported",

@@ -70,6 +70,21 @@ class Drawing:
         """log l - log g (c,) of active points."""
         return self.model.log_ratio(points, self._liars)
 
+    def weighed(self, uniforms: tuple[Floats, Floats]) -> tuple[list[dict[str, float]], Floats]:
+        """The internal values and the score (c,) of each of one suggestion's candidates."""
+        raw = self._candidates([uniforms])
+        layout = self.model.layout
+        return [layout.values(raw, at) for at in range(len(raw))], self.log_ratio(self.model.structure.active(raw))
+
+    def marginals(self, values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+        """The log density of each parameter's value by itself, in the good mixture and in the bad one."""
+        found = {}
+        for name, value in values.items():
+            point = self.model.layout.point({name: value})
+            good, bad = self.model.good.log_density(point), self.model.bad.log_density(point, self._liars)
+            found[name] = (float(good[0]), float(bad[0]))
+        return found
+
     @property
     def _precision(self) -> Precision:
         return np.float64 if self._rules.reference else np.float32

@@ -10,7 +10,7 @@ import numpy as np
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.samplers.random import draw_uniform
-from tpeak_server.samplers.seam import Stream
+from tpeak_server.samplers.seam import Explanation, Stream
 from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
 from tpeak_server.samplers.tpe.draw import Drawing, uniforms_of
 from tpeak_server.samplers.tpe.model import Memo, Model, fit
@@ -79,6 +79,40 @@ class TPESampler:
                 for values, drawn in zip(found[start:], drawing.draw(uniforms), strict=False):
                     values.update(drawn)
         return [_suggestion(values, given) for values in found]
+
+    def explain(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        stream: Stream,
+        *,
+        fixed: Mapping[str, float] | None = None,
+    ) -> Explanation:
+        """The suggestion for this stream, drawn again, and why; see the seam.
+
+        Where several parts were drawn by themselves, there are no candidates for the whole.
+        """
+        (suggestion,) = self.suggest(view, space, pending, [stream], fixed=fixed)
+        given = {name: value for name, value in (fixed or {}).items() if name in space}
+        candidates: list[dict[str, float]] = []
+        scores = np.empty(0)
+        good: dict[str, float] = {}
+        bad: dict[str, float] = {}
+        parts = [] if suggestion.origin == "startup" else list(parts_of(view, space, given, self))
+        for purpose, names in parts:
+            drawing = self._drawing(view, {name: space[name] for name in names}, pending, given)
+            drawn = {name: suggestion.values[name] for name in names if name in suggestion.values}
+            for name, densities in drawing.marginals(drawn).items():
+                good[name], bad[name] = densities
+            if len(parts) == 1:
+                uniforms = uniforms_of(drawing.model, self.rules, stream(purpose))
+                found, scores = drawing.weighed(uniforms)
+                candidates = [{name: one[name] for name in drawn} for one in found]
+        chosen = next((at for at, candidate in enumerate(candidates) if candidate == suggestion.values), None)
+        return Explanation(
+            suggestion=suggestion, candidates=candidates, scores=scores, chosen=chosen, good=good, bad=bad
+        )
 
     def log_ratio(
         self,

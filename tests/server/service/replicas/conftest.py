@@ -36,6 +36,7 @@ from tpeak_server.service.commands import (
     Suggest,
     Tell,
 )
+from tpeak_server.service.explaining import Explained, Explaining
 from tpeak_server.service.history import History
 from tpeak_server.service.reading import Reading
 from tpeak_server.service.reaper import Reaper
@@ -96,6 +97,7 @@ class Storm:
     retried: set[int] = field(default_factory=set)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     caches: list[History] = field(default_factory=list)
+    explained: list[Explained] = field(default_factory=list)
 
     def answered(self, kind: type[Command]) -> Iterator[tuple[Any, Any]]:
         """The commands of one kind that were acknowledged, and how."""
@@ -135,6 +137,11 @@ async def _play(database_url: str, seed: int) -> Storm:
             storm.caches.append(await _caught_up(replica))
         async with database.reading() as connection:
             storm.caches.append(History(await load_all(connection, study_id)))
+        explaining = Explaining(database)
+        visible = sql.execute(
+            "SELECT number FROM trials WHERE study_id = %s AND NOT deleted ORDER BY number", [study_id]
+        )
+        storm.explained = [await explaining.explain(study_id, number) for (number,) in visible.fetchall()]
         storm.rows = {table: _table(sql, table, study_id) for table in TABLES}
         for one in (database, *(replica.database for replica in replicas)):
             await one.close()
