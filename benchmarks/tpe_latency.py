@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +144,10 @@ def main() -> int:
 
     for size in SIZES:
         study = Growing(FLOATS, size)
-        measure(f"tpe_ms_{size}", lambda: study.suggest(1), given.suggestions)
-        measure(f"tpe_batch16_ms_{size}", lambda: study.suggest(16), given.suggestions // 3)
+        measure(f"tpe_ms_{size}", partial(study.suggest, 1), given.suggestions)
+        measure(f"tpe_batch16_ms_{size}", partial(study.suggest, 16), given.suggestions // 3)
         mixed = Growing(MIXED, size)
-        measure(f"tpe_mixed20_ms_{size}", lambda: mixed.suggest(1), given.suggestions)
+        measure(f"tpe_mixed20_ms_{size}", partial(mixed.suggest, 1), given.suggestions)
         if not given.without_optuna:
             measured[f"optuna_ms_{size}"] = optunas(size, OPTUNA_SUGGESTIONS[size])
     print(_table(measured))
