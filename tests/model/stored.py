@@ -96,7 +96,8 @@ def shown(history: History) -> dict[str, str]:
         "interned": sorted(history.interned.items()),
         "ids": sorted(history.ids.items()),
         "counts": sorted((str(state), count) for state, count in history.counts.items() if count),
-        "peers": (history.curves.complete, [history.curves.losses_at(step) for step in range(8)]),
+        # Adding nothing makes -0.0 the 0.0 that it equals: the order of equal ones says nothing.
+        "peers": (history.curves.complete, [[x + 0.0 for x in history.curves.losses_at(step)] for step in range(8)]),
         "rows": [view.numbers, view.outcome, view.loss, view.last_step, view.last_loss, view.violation],
         "columns": sorted(view.columns.items()),
         "pending": sorted(history.pending(space).items()),
