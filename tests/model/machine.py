@@ -380,7 +380,7 @@ class StudyMachine(RuleBasedStateMachine):
         return _tell(number, lease, more, value)
 
 
-def _tell(number: int, lease: str, what: int, value: float) -> c.Tell:
+def _tell(number: int, lease: str | None, what: int, value: float) -> c.Tell:
     # One of the values stands for somebody without a lease, one for a result with attributes.
     state = STATES[what]
     values = (value,) if state is TrialState.COMPLETE else None
@@ -414,7 +414,7 @@ def _another(command: Command, value: int) -> Command | None:
         steps = tuple(c.Step(step=step.step, values=(float(value),)) for step in command.steps)
         return c.ReportSteps(number=command.number, lease=command.lease, steps=steps)
     if isinstance(command, c.Tell):
-        return _tell(command.number, command.lease or "", value, float(value))
+        return _tell(command.number, command.lease, value, float(value))
     if isinstance(command, c.Suggest):
         return c.Suggest(number=command.number, lease=command.lease, name=command.name, distribution=WIDER)
     if isinstance(command, c.Keyed):

@@ -23,6 +23,7 @@ TABLES = [
     "late_results",
     "leases",
     "meta",
+    "outages",
     "reports",
     "requests",
     "studies",
