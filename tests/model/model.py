@@ -114,6 +114,7 @@ class Model:
     asks: dict[str, tuple[str, list[Lease]]] = field(default_factory=dict)
     requests: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     kept_aside: dict[tuple[int, str], str] = field(default_factory=dict)
+    told_twice: set[int] = field(default_factory=set)
     outages: list[tuple[int, int]] = field(default_factory=list)
     life: list[tuple[Any, ...]] = field(default_factory=lambda: [("created",)])
 
