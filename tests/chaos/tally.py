@@ -80,6 +80,9 @@ def missing(found: Mapping[str, int], expected: Mapping[str, int]) -> list[str]:
             if found.get(name, 0) < least]  # fmt: skip
 
 
+WRITES = {"ask", "suggest", "report", "tell", "heartbeat", "release"}
+
+
 class Health:
     """How the service did outside of faults, and how soon it was back after them."""
 
@@ -152,7 +155,7 @@ class Health:
         for fault in self._heavy:
             alone = not any(_meet(fault, other) for other in self._heavy if other is not fault)
             if fault["kind"] in kinds and alone:
-                later = [one.end for one in self._answered if one.at > fault["start"] and one.kind == "report"]
+                later = [one.end for one in self._answered if one.at > fault["start"] and one.kind in WRITES]
                 found.append(min(later, default=float("inf")) - fault["start"])  # type: ignore[type-var]
         return found
 

@@ -43,7 +43,7 @@ class Server:
         self.requests: list[httpx.Request] = []
         self._answers: dict[tuple[str, str], list[Any]] = {}
         self.on("POST", "/workers", (204, None))
-        self.on("GET", "/meta", {"version": "0.1.0", "features": [], "schema": "0002", "incarnation": "first"})
+        self.on("GET", "/meta", {"version": "0.1.0", "features": [], "schema": "0003", "incarnation": "first"})
 
     def on(self, method: str, path: str, *answers: Any) -> None:
         self._answers[method, path] = list(answers)

@@ -7,7 +7,7 @@ from tpeak.errors import AlreadyFinished, LeaseLost, NoTrialYet, StudyFinished
 ASK = "/studies/s1/ask"
 TRIAL = "/studies/s1/trials/0"
 ADD = "/studies/s1/trials"
-META = {"version": "0.1.0", "features": [], "schema": "0002", "incarnation": "second"}
+META = {"version": "0.1.0", "features": [], "schema": "0003", "incarnation": "second"}
 
 
 @pytest.fixture

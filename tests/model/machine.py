@@ -193,6 +193,8 @@ class StudyMachine(RuleBasedStateMachine):
         ((seq,),) = self.world.rows("SELECT seq FROM study_clocks WHERE study_id = %s", self.study)
         every = [*heard, *((command, None) for command in overdue)]
         self.model = in_some_order(self.model, every, seq, repeated=bool(fault))
+        if fault:
+            self.model.told_twice |= {command.number for command, _ in commands if isinstance(command, c.Tell)}
         self.counts["together"] += 1
         self._after()
 
@@ -313,8 +315,14 @@ class StudyMachine(RuleBasedStateMachine):
                 name: interned[i].distribution.to_external(v) for name, (i, v) in record.params(interned).items()
             },
         }
-        shown = trial.shown()
-        wanted = {name: found[name] if value is None and name == "params" else value for name, value in shown.items()}
+        wanted = trial.shown()
+        # What nobody has heard of cannot be foreseen.
+        drawn: dict[str, Any] = found["params"]
+        if wanted["params"] is None:
+            wanted["params"] = drawn
+        else:
+            heard = wanted["params"].items()
+            wanted["params"] = {name: drawn.get(name) if value is None else value for name, value in heard}
         if plain(wanted) != plain(found):
             raise Differs(f"trial {number} must be read as {plain(wanted)}\n  and was as {plain(found)}")
 
@@ -380,7 +388,7 @@ class StudyMachine(RuleBasedStateMachine):
         return _tell(number, lease, more, value)
 
 
-def _tell(number: int, lease: str, what: int, value: float) -> c.Tell:
+def _tell(number: int, lease: str | None, what: int, value: float) -> c.Tell:
     # One of the values stands for somebody without a lease, one for a result with attributes.
     state = STATES[what]
     values = (value,) if state is TrialState.COMPLETE else None
@@ -414,7 +422,7 @@ def _another(command: Command, value: int) -> Command | None:
         steps = tuple(c.Step(step=step.step, values=(float(value),)) for step in command.steps)
         return c.ReportSteps(number=command.number, lease=command.lease, steps=steps)
     if isinstance(command, c.Tell):
-        return _tell(command.number, command.lease or "", value, float(value))
+        return _tell(command.number, command.lease, value, float(value))
     if isinstance(command, c.Suggest):
         return c.Suggest(number=command.number, lease=command.lease, name=command.name, distribution=WIDER)
     if isinstance(command, c.Keyed):

@@ -114,6 +114,8 @@ class Model:
     asks: dict[str, tuple[str, list[Lease]]] = field(default_factory=dict)
     requests: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     kept_aside: dict[tuple[int, str], str] = field(default_factory=dict)
+    told_twice: set[int] = field(default_factory=set)
+    outages: list[tuple[int, int]] = field(default_factory=list)
     life: list[tuple[Any, ...]] = field(default_factory=lambda: [("created",)])
 
     def leases(self) -> list[Lease]:
@@ -280,13 +282,20 @@ class Model:
         return {}
 
     def overdue(self) -> list[c.Expire]:
-        """What a reaper that looks now has to expire, once it has pardoned whom it has to."""
-        live = [lease for trial in self.trials if (lease := trial.live())]
-        if self.now - self.tick > self.lease_seconds / 3:
-            for lease in live:
-                self._renew(lease)
+        """What a reaper that looks now has to expire: what no outage excuses."""
+        self.outages.append((self.tick, self.now))
         self.tick = self.now
-        return [c.Expire(number=lease.number, epoch=lease.epoch) for lease in live if lease.expires < self.now]
+        live = [lease for trial in self.trials if (lease := trial.live())]
+        return [
+            c.Expire(number=lease.number, epoch=lease.epoch)
+            for lease in live
+            if lease.expires < self.now and not self._excused(lease)
+        ]
+
+    def _excused(self, lease: Lease) -> bool:
+        """Whether an outage ended after its last renewal, and less than a period ago."""
+        since = max(lease.expires, self.now) - self.lease_seconds
+        return any(ended > since and ended - began > self.lease_seconds / 3 for began, ended in self.outages)
 
     def _asked(self, leases: list[Lease], said: Any) -> dict[str, Any]:
         heard = said["trials"] if said and len(said["trials"]) == len(leases) else [None] * len(leases)

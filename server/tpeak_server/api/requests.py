@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
 from tpeak_server.domain.errors import Invalid, InvalidDistribution, pointer
-from tpeak_server.domain.study import Direction, LateResults
+from tpeak_server.domain.study import MIN_LEASE_SECONDS, Direction, LateResults
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.service import commands
 from tpeak_server.service.application import Worker
@@ -22,9 +22,6 @@ MAX_KEY = 128
 MAX_TEXT = 100_000
 MAX_VALUES = 16
 """Objectives or intermediate values in one vector."""
-
-MIN_LEASE_SECONDS = 2.0
-"""Below that a healthy reaper's tick is no longer small against a lease."""
 
 MAX_LEASE_SECONDS = 7 * 24 * 3600.0
 MAX_INT32 = 2**31 - 1

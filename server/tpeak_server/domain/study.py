@@ -11,6 +11,9 @@ from typing import Any
 from tpeak_server.domain.distributions import Distribution
 
 DEFAULT_LEASE_SECONDS = 60.0
+MIN_LEASE_SECONDS = 2.0
+"""Below that a healthy reaper's tick is no longer small against a lease."""
+
 DEFAULT_MAX_ATTEMPTS = 3
 DEFAULT_MAX_HOST_FAILURES = 3
 

@@ -175,11 +175,6 @@ class Expire(OfTrial):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrantAll(Command):
-    """The reaper's, after an outage: a fresh period for every live lease."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
     """A trial from outside: to be tried (`waiting`), or already finished."""
 

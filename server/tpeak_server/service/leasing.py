@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tpeak_server.domain.errors import LeaseLost, TrialNotFound
 from tpeak_server.domain.trial import LeaseEnd, TrialState, expired, released
-from tpeak_server.service.commands import Expire, GrantAll, Heartbeat, Release
+from tpeak_server.service.commands import Expire, Heartbeat, Release
 from tpeak_server.service.ledger import Ledger
 
 AMNESTY_SHARE = 1 / 3
@@ -82,10 +82,3 @@ def _outage_since(ledger: Ledger, command: Expire) -> bool:
     if command.ticked_at is None:
         return False
     return (ledger.now - command.ticked_at).total_seconds() > AMNESTY_SHARE * ledger.study.lease_seconds
-
-
-def grant_all(ledger: Ledger, _: GrantAll) -> None:
-    """Gives every live lease a fresh period: nobody could renew while the service was away."""
-    for record in ledger.history.unfinished.values():
-        if record.lease is not None and record.lease.live:
-            ledger.renew(record.lease)

@@ -11,7 +11,7 @@ from tpeak_server.service.asking import ask
 from tpeak_server.service.changing import archive, change_study
 from tpeak_server.service.controlling import change_trial, control_study, delete
 from tpeak_server.service.importing import import_lines
-from tpeak_server.service.leasing import expire, grant_all, heartbeat, release
+from tpeak_server.service.leasing import expire, heartbeat, release
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.proposing import Prepared, Sampling
 from tpeak_server.service.reporting import Pruning, report
@@ -31,7 +31,6 @@ PLAIN: Mapping[type[commands.Command], Callable[[Ledger, Any], Any]] = {
     commands.ChangeStudy: change_study,
     commands.Archive: archive,
     commands.Expire: expire,
-    commands.GrantAll: grant_all,
 }
 """Verbs that need the study's rows and nothing else."""
 

@@ -29,17 +29,30 @@ FROM workers LEFT JOIN (
 ) AS failing ON failing.host = workers.host
 ORDER BY last_seen DESC, id LIMIT 10000
 """
-TICK_AGE = "SELECT extract(epoch FROM tpeak_now() - reaper_tick)::float8 FROM meta"
 # greatest(): two replicas may tick out of order, and the tick must not move back.
 TICK = """
-UPDATE meta SET reaper_tick = greatest(meta.reaper_tick, tpeak_now())
-FROM (SELECT reaper_tick FROM meta FOR NO KEY UPDATE) AS former
-RETURNING extract(epoch FROM tpeak_now() - former.reaper_tick)::float8
+WITH former AS (SELECT reaper_tick FROM meta FOR NO KEY UPDATE),
+ticked AS (
+    UPDATE meta SET reaper_tick = greatest(meta.reaper_tick, tpeak_now()) FROM former
+    RETURNING former.reaper_tick AS began, meta.reaper_tick AS ended
+),
+forgotten AS (
+    DELETE FROM outages WHERE ended < tpeak_now() - interval '1 second' * (SELECT max(lease_seconds) FROM studies)
+)
+INSERT INTO outages (began, ended)
+SELECT began, ended FROM ticked WHERE extract(epoch FROM ended - began) > %s
+ON CONFLICT DO NOTHING
 """
-LEASED = """
-SELECT s.id, s.lease_seconds FROM studies s WHERE EXISTS (SELECT FROM leases l WHERE l.study_id = s.id AND l.live)
+# Not what could not be renewed in an outage that ended after its last renewal, until a whole period has passed since.
+OVERDUE = """
+SELECT l.study_id, l.number, l.epoch FROM leases l JOIN studies s ON s.id = l.study_id
+WHERE l.live AND l.expires_at < tpeak_now() AND NOT EXISTS (
+    SELECT FROM outages o
+    WHERE o.ended > greatest(l.expires_at, tpeak_now()) - s.lease_seconds * interval '1 second'
+    AND extract(epoch FROM o.ended - o.began) > %(share)s * s.lease_seconds
+)
+LIMIT 1000
 """
-OVERDUE = "SELECT study_id, number, epoch FROM leases WHERE live AND expires_at < tpeak_now() LIMIT 1000"
 LAST_TICK = "SELECT reaper_tick FROM meta"
 SCHEMA = "SELECT version_num FROM alembic_version"
 HAS_SCHEMA = "SELECT to_regclass('alembic_version') IS NOT NULL"
@@ -86,24 +99,15 @@ async def workers(connection: Driver) -> list[Worker]:
     return [Worker(**dict(zip(fields, row, strict=True))) for row in await cursor.fetchall()]
 
 
-async def tick_age(connection: Driver) -> float:
-    """Seconds since any replica's reaper last ticked."""
-    return float(await _value(connection, TICK_AGE))
+async def tick(connection: Driver, outage_s: float) -> None:
+    """Says that a reaper is at work; if none was for more than this many seconds, it was an outage."""
+    await connection.execute(TICK, (outage_s,))
 
 
-async def tick(connection: Driver) -> float:
-    """Says that a reaper is at work; the seconds since one last said so."""
-    return float(await _value(connection, TICK))
-
-
-async def leased_studies(connection: Driver) -> dict[int, float]:
-    """The studies with live leases, and their lease length in seconds."""
-    return dict(await (await connection.execute(LEASED)).fetchall())
-
-
-async def overdue(connection: Driver) -> list[tuple[int, int, int]]:
-    """(study, number, epoch) of live leases past their expiry."""
-    return [(row[0], row[1], row[2]) for row in await (await connection.execute(OVERDUE)).fetchall()]
+async def overdue(connection: Driver, share: float) -> list[tuple[int, int, int]]:
+    """(study, number, epoch) of live leases past their expiry, which no outage of that share of a lease excuses."""
+    cursor = await connection.execute(OVERDUE, {"share": share})
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
 
 
 async def last_tick(connection: Driver) -> datetime:

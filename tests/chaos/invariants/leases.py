@@ -10,9 +10,6 @@ from tests.chaos.invariants.finding import Finding, finding
 AMNESTY_SHARE = 1 / 3
 """An outage of more than this share of a lease earns every lease a fresh period."""
 
-UNDER_WAY_S = 1.0
-"""How long after a tick the reaper that ticked may still take leases away that were overdue then."""
-
 WRITE_S = 0.9
 """How long a statement may take between setting an expiry and the trigger that notes it."""
 
@@ -42,12 +39,12 @@ def outages_earn_amnesty(facts: Facts) -> Iterator[Finding]:
         lease_s = study.study["lease_seconds"]
         for tick in facts.ticks:
             began, ended = tick["before"].timestamp(), tick["after"].timestamp()
-            if ended - began <= AMNESTY_SHARE * lease_s + UNDER_WAY_S:
+            if ended - began <= AMNESTY_SHARE * lease_s:
                 continue
             for row in study.rows["chaos_leases"]:
-                expires = row["expires_at"].timestamp()
-                hit = row["was_live"] and row["ended"] == "expired" and row["at"].timestamp() > began
-                if hit and began + UNDER_WAY_S < expires < began + (1 + AMNESTY_SHARE) * lease_s:
+                renewed, taken = row["expires_at"].timestamp() - lease_s, row["at"].timestamp()
+                hit = row["was_live"] and row["ended"] == "expired" and renewed < ended < taken
+                if hit and taken < ended + lease_s:
                     yield finding(f"study {study.id}: trial {row['number']} was taken without amnesty", tick, row)
 
 
@@ -61,9 +58,14 @@ def outages(facts: Facts) -> int:
 
 
 def _pardoned(study: StudyFacts, began: float, ended: float) -> bool:
-    """Whether leases that nobody renewed for so long were renewed together."""
-    if ended - began <= AMNESTY_SHARE * study.study["lease_seconds"]:
+    """Whether a lease was overdue for a while that nobody could renew for so long."""
+    lease_s = study.study["lease_seconds"]
+    if ended - began <= AMNESTY_SHARE * lease_s:
         return False
     return any(
-        row["was_live"] and row["live"] and began < row["at"].timestamp() <= ended for row in study.rows["chaos_leases"]
+        row["was_live"]
+        and row["former_expires_at"] is not None
+        and ended - lease_s < row["former_expires_at"].timestamp() < row["at"].timestamp() < ended + lease_s
+        and row["former_expires_at"].timestamp() - lease_s < ended < row["at"].timestamp()
+        for row in study.rows["chaos_leases"]
     )

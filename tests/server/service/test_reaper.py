@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tpeak_server.domain.errors import DatabaseUnavailable, Overloaded
+from tpeak_server.domain.errors import DatabaseUnavailable
 from tpeak_server.domain.study import from_path
-from tpeak_server.service.commands import Command, Expire, GrantAll
+from tpeak_server.service.commands import Expire
 from tpeak_server.service.reaper import Reaper
 
 Study = Any  # of conftest.py, which no module can import
@@ -123,24 +123,41 @@ def test_the_fresh_period_after_an_outage_moves_no_expiry_back(
     assert study.state(0) == "running"
 
 
-def test_a_study_that_could_not_get_its_fresh_period_gets_it_at_the_next_look(
+def test_any_replica_knows_of_an_outage_that_another_one_noticed(service: Service, leased: Study, clock: Clock) -> None:
+    leased.trial()
+    clock.live(2)
+    clock.move(4)
+    service.tick(replica=0)
+    clock.move(3)
+    service.tick(replica=0)
+    clock.move(2)
+    service.tick(replica=1)
+    assert leased.state(0) == "running"
+    clock.live(4)
+    assert leased.state(0) == "running"
+    clock.live(2)
+    assert leased.state(0) == "waiting"
+
+
+def test_a_short_outage_after_a_long_one_does_not_cover_it(
+    service: Service, make_study: MakeStudy, clock: Clock
+) -> None:
+    short, long = make_study(lease_seconds=3.0), make_study(lease_seconds=12.0)
+    short.trial()
+    long.trial()
+    for seconds in (9, 2, 2):
+        clock.move(seconds)
+        service.tick()
+    assert long.state(0) == "running"
+
+
+def test_a_lease_that_was_renewed_after_an_outage_has_one_period_as_any_other(
     service: Service, leased: Study, clock: Clock
 ) -> None:
-    replica = service.replicas[0]
-    refused: list[int] = []
-
-    async def once_refused(study: int, command: Command) -> Any:
-        if isinstance(command, GrantAll) and study == from_path(leased.id) and not refused:
-            refused.append(study)
-            raise Overloaded("on purpose")
-        return await replica.submit(study, command)
-
-    reaper = Reaper(replica.database, once_refused)
-    leased.trial()
-    clock.move(1000)
-    for _ in range(2):
-        service.run(reaper.tick())
-    assert (len(refused), leased.state(0)) == (1, "running")
+    trial = leased.trial()
+    clock.move(5)
+    service.tick()
+    leased.of(trial, "heartbeat", {})
     clock.live(9)
     assert leased.state(0) == "running"
     clock.live(2)

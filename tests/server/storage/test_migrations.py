@@ -82,10 +82,17 @@ UPDATE meta SET identity = 'another/00000001/1';
 """
 )
 
-ROWS = {"0001": ROWS_0001, "0002": ROWS_0002}
+ROWS_0003 = (
+    ROWS_0002
+    + """
+INSERT INTO outages (ended, began) VALUES (now() - interval '1 s', now() - interval '1 min');
+"""
+)
+
+ROWS = {"0001": ROWS_0001, "0002": ROWS_0002, "0003": ROWS_0003}
 """What a database of each revision may hold: every table has rows, and every state of a trial but pruned."""
 
-EMPTY_AT_HEAD = {"0001": {"hosts"}}
+EMPTY_AT_HEAD = {"0001": {"hosts", "outages"}, "0002": {"outages"}}
 """Tables that a revision did not have."""
 
 
