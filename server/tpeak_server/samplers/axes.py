@@ -87,7 +87,8 @@ class Axes:
         """Which values, counted from the lowest, of one discrete axis hold these u: whole numbers, NaN for NaN."""
         if not self.log[axis]:
             count = self.cells[axis, 0]
-            return np.clip(np.floor(units * count), 0.0, count - 1)
+            linear: Floats = np.clip(np.floor(units * count), 0.0, count - 1)
+            return linear
         x = np.rint(np.exp(self.origin[axis, 0] + units * self.unit[axis, 0]))
         index: Floats = np.clip(x, self.low[axis, 0], self.high[axis, 0]) - self.low[axis, 0]
         return index

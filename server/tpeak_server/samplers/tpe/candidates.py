@@ -7,6 +7,7 @@ parameters at a time, and walk through grids and choices cell by cell.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from tpeak_server.domain.observations import Floats
@@ -43,7 +44,7 @@ def mutated(layout: Layout, parents: Points, uniforms: Floats) -> Points:
     )
 
 
-def _moved(layout: Layout, unit: Floats, changes: Floats, change: Floats, sigma: Floats) -> Floats:
+def _moved(layout: Layout, unit: Floats, changes: NDArray[np.bool_], change: Floats, sigma: Floats) -> Floats:
     missing = np.isnan(unit)
     step = ndtri(np.clip(change, 1e-12, 1.0 - 1e-12)) * sigma
     for axis in range(len(unit)):
@@ -55,7 +56,9 @@ def _moved(layout: Layout, unit: Floats, changes: Floats, change: Floats, sigma:
     return np.where(missing, change, reflected)
 
 
-def _rechosen(layout: Layout, choice: Floats, changes: Floats, change: Floats) -> Floats:
+def _rechosen(
+    layout: Layout, choice: NDArray[np.int64], changes: NDArray[np.bool_], change: Floats
+) -> NDArray[np.int64]:
     sizes = layout.sizes
     others = (choice + 1 + np.minimum((change * (sizes - 1)).astype(np.int64), sizes - 2)) % sizes
     anything = np.minimum((change * sizes).astype(np.int64), sizes - 1)

@@ -54,6 +54,7 @@ class Categoricals:
         for chosen, has, own, lift in zip(choice, known, self.own, self.log_lift, strict=True):
             total += lift.astype(total.dtype) * ((chosen[:, np.newaxis] == own) & has[:, np.newaxis])
 
+
 def categoricals(choice: NDArray[np.int64], kernels: Floats, sizes: NDArray[np.int64]) -> Categoricals:
     """Kernels at these choices (e, n) for a mixture of that many kernels (e, 1), the prior's included."""
     log_other = np.where(choice >= 0, -np.log(kernels + sizes), -np.log(sizes))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import Points
@@ -30,9 +29,7 @@ class Drawing:
     `given` are internal values that are part of each suggestion, and condition the rest.
     """
 
-    def __init__(
-        self, model: Model, rules: Rules, pending: Mapping[str, Floats], given: Mapping[str, float]
-    ) -> None:
+    def __init__(self, model: Model, rules: Rules, pending: Mapping[str, Floats], given: Mapping[str, float]) -> None:
         self.model = model
         self._rules = rules
         self._given = given
@@ -67,7 +64,7 @@ class Drawing:
                 lies[rest] = np.logaddexp(lies[rest], liar.log_sum(points.take(rest)))
 
     def log_ratio(self, points: Points) -> Floats:
-        """log l - log g (c,) of active points."""
+        """The score log l - log g (c,) of active points."""
         return self.model.log_ratio(points, self._liars)
 
     def weighed(self, uniforms: tuple[Floats, Floats]) -> tuple[list[dict[str, float]], Floats]:
@@ -100,7 +97,10 @@ class Drawing:
         changed = changed.where_given(given)
         count, width = len(uniforms), uniforms[0][0].shape[1]
         order = np.concatenate(
-            [np.arange(count * width).reshape(count, width), count * width + np.arange(count * local).reshape(count, local)],
+            [
+                np.arange(count * width).reshape(count, width),
+                count * width + np.arange(count * local).reshape(count, local),
+            ],
             axis=1,
         )
         return drawn.joined(changed).take(order.ravel())

@@ -61,7 +61,8 @@ class Kernels:
             largest = each.max(axis=1)
             each -= largest[:, np.newaxis]
             log_sum = largest + np.log(np.exp(each) @ self.weight)
-        return log_sum.astype(np.float64, copy=False)
+        found: Floats = log_sum.astype(np.float64, copy=False)
+        return found
 
     def sample(self, uniforms: Floats, given: Points) -> Points:
         """One point a column of `uniforms` (1 + d + e, c), conditional on the one given point's coordinates."""

@@ -44,7 +44,7 @@ class Model:
         return self.structure.active(self.layout.points(columns, count))
 
     def log_ratio(self, points: Points, liars: Kernels | None) -> Floats:
-        """log l - log g (c,) of active points, both normalised, to the last digits."""
+        """The score log l - log g (c,) of active points, both normalised, to the last digits."""
         return self.good.log_density(points) - self.bad.log_density(points, liars)
 
 

@@ -13,7 +13,7 @@ from tpeak_server.samplers.random import draw_uniform
 from tpeak_server.samplers.seam import Explanation, Stream
 from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
 from tpeak_server.samplers.tpe.draw import Drawing, uniforms_of
-from tpeak_server.samplers.tpe.model import Memo, Model, fit
+from tpeak_server.samplers.tpe.model import Memo, fit
 from tpeak_server.samplers.tpe.parts import parts_of
 from tpeak_server.samplers.tpe.rules import OPTUNA5, OWN, Rules
 from tpeak_server.samplers.tpe.split import finished
@@ -129,9 +129,7 @@ class TPESampler:
             total += drawing.log_ratio(drawing.model.points({name: points[name] for name in names}))
         return total
 
-    def _drawing(
-        self, view: View, space: Space, pending: Mapping[str, Floats], given: Mapping[str, float]
-    ) -> Drawing:
+    def _drawing(self, view: View, space: Space, pending: Mapping[str, Floats], given: Mapping[str, float]) -> Drawing:
         seen = {name: pending[name] for name in space} if self.constant_liar else {}
         if self.rules.reference:
             return Drawing(fit(view, space, self.rules, seen), self.rules, {}, given)

@@ -110,6 +110,7 @@ def _codes(layout: Layout, points: Points, coordinate: int) -> NDArray[np.int64]
     """Which of its values (n,) each point has on a coordinate, negative where none."""
     d = len(points.unit)
     if coordinate >= d:
-        return points.choice[coordinate - d]
+        chosen: NDArray[np.int64] = points.choice[coordinate - d]
+        return chosen
     index = layout.axes.grid_index(coordinate, points.unit[coordinate])
     return np.where(np.isnan(index), MISSING, index).astype(np.int64)

@@ -26,5 +26,6 @@ def weights_by_rank(ranks: Floats, power: float) -> Floats:
     """
     if not len(ranks):
         return ranks
-    weights: Floats = (1.0 - ranks / len(ranks)) ** power
-    return weights / weights.mean()
+    weights = (1.0 - ranks / len(ranks)) ** power
+    scaled: Floats = weights / weights.mean()
+    return scaled

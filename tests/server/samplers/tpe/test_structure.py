@@ -60,9 +60,7 @@ def test_a_count_is_a_parent_as_well_as_a_choice() -> None:
         "units_1": IntDistribution(low=8, high=64),
         "units_2": IntDistribution(low=8, high=64),
     }
-    layout, structure = learned(
-        space, {"layers": [1, 2, 3, 2], "units_1": [8, 8, 8, 8], "units_2": [NAN, 16, 32, 8]}
-    )
+    layout, structure = learned(space, {"layers": [1, 2, 3, 2], "units_1": [8, 8, 8, 8], "units_2": [NAN, 16, 32, 8]})
     shallow = layout.point({"layers": 1.0, "units_1": 8.0, "units_2": 8.0})
     assert active_names(layout, structure.active(shallow)) == {"layers", "units_1"}
     deep = layout.point({"layers": 3.0, "units_1": 8.0, "units_2": 8.0})
