@@ -56,7 +56,8 @@ class Points:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Which points (n,) lack nothing."""
-        return np.all(~np.isnan(self.unit), axis=0) & np.all(self.choice >= 0, axis=0)
+        numeric: NDArray[np.bool_] = ~np.isnan(self.unit).any(axis=0)
+        return numeric & (self.choice >= 0).all(axis=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
