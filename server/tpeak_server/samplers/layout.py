@@ -56,8 +56,9 @@ class Points:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Which points (n,) lack nothing."""
-        numeric: NDArray[np.bool_] = ~np.isnan(self.unit).any(axis=0)
-        return numeric & (self.choice >= 0).all(axis=0)
+        lacking = np.concatenate([np.isnan(self.unit), self.choice < 0])
+        found: NDArray[np.bool_] = ~lacking.any(axis=0)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

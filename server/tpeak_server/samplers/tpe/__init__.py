@@ -1,8 +1,8 @@
 """The tree-structured Parzen estimator (Bergstra et al. 2011; its parts compared by Watanabe, arXiv 2304.11127).
 
 Finished trials are split into few good and many bad ones; a kernel mixture over all parameters jointly is fitted to
-each. Candidates are drawn from the good mixture l, and the one with the largest log l - log g is suggested. Trials
-under way count as bad (a constant liar), so that parallel workers keep apart.
+each. Candidates are drawn from the good mixture l, and by small changes of the best points; the one with the largest
+log l - log g is suggested. Trials under way count as bad (a constant liar), so that parallel workers keep apart.
 
 | symbol | shape | unit | meaning |
 |---|---|---|---|
@@ -17,12 +17,15 @@ under way count as bad (a constant liar), so that parallel workers keep apart.
 | own | (e, kernels) | index | the choices that categorical kernels favour |
 | weight | (kernels,) | | one per trial, relative; the prior kernel has 1 |
 | uniforms | (1 + d + e, c) | 0 .. 1 | the randomness of one suggestion: kernel, then one number a coordinate |
+| score | (c,) | | log l - log g, up to what all candidates share |
 
 A coordinate that a *kernel* lacks has the prior's density there: the trial says nothing about that parameter, be it
 conditional, new, or told with a value that the current range does not hold. A coordinate that a *point* lacks is
-integrated out. So one mixture serves conditional spaces, and gives the density of the fixed parameters alone.
+integrated out. So one mixture serves conditional spaces, and gives the density of the fixed parameters alone. Which
+parameters a candidate lacks is learned (`structure`): what belongs to a branch that it does not take is not judged.
 
-Read `sampler` first, then `model`, `split`, `mixture`, and the two kinds of kernel in `normal` and `categorical`.
+Read `sampler` first, then `draw`, `model`, `split`, `mixture`, and the two kinds of kernel in `normal` and
+`categorical`; `rules` has what differs between the project's own estimator and the reference, Optuna's.
 """
 
 from tpeak_server.samplers.tpe.sampler import TPESampler

@@ -95,15 +95,11 @@ class Drawing:
             return drawn
         changed = mutated(self.model.layout, self.model.elite, np.concatenate([two for _, two in uniforms], axis=1))
         changed = changed.where_given(given)
-        count, width = len(uniforms), uniforms[0][0].shape[1]
-        order = np.concatenate(
-            [
-                np.arange(count * width).reshape(count, width),
-                count * width + np.arange(count * local).reshape(count, local),
-            ],
-            axis=1,
-        )
-        return drawn.joined(changed).take(order.ravel())
+        # Both kinds come suggestion by suggestion; together they are to do so, too.
+        count = len(uniforms)
+        at = np.arange(len(drawn)).reshape(count, -1)
+        local_at = len(drawn) + np.arange(len(changed)).reshape(count, -1)
+        return drawn.joined(changed).take(np.concatenate([at, local_at], axis=1).ravel())
 
     def _lies(self, points: Points) -> Floats:
         return np.full(len(points), -np.inf) if self._liars is None else self._liars.log_sum(points)
