@@ -56,9 +56,8 @@ class Points:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Which points (n,) lack nothing."""
-        lacking = np.concatenate([np.isnan(self.unit), self.choice < 0])
-        found: NDArray[np.bool_] = ~lacking.any(axis=0)
-        return found
+        lacking = np.count_nonzero(np.isnan(self.unit), axis=0) + np.count_nonzero(self.choice < 0, axis=0)
+        return np.equal(lacking, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

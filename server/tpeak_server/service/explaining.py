@@ -24,7 +24,7 @@ from tpeak_server.storage.past import Past, events, parts, read
 NEAREST = 5
 
 MAX_EXPLAINING = 8
-"""Explanations that may wait or be under way; each holds the columns of a whole study."""
+"""Explanations that may be under way: one at a time holds the columns of a whole study, the others wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,8 @@ class Explaining:
         apart = await asyncio.to_thread(_nearest, past, then)
         async with self._database.reading() as connection:
             found = await load_trials(connection, study_id, list(apart))
-        nearest = [Neighbour(record=one, distance=apart[one.trial.number]) for one in found.records]
+        there = [one for one in found.records if not one.trial.deleted]
+        nearest = [Neighbour(record=one, distance=apart[one.trial.number]) for one in there]
         return await asyncio.to_thread(_explained, past, then, sorted(nearest, key=lambda one: one.distance))
 
 

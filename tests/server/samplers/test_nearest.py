@@ -16,8 +16,7 @@ HERE = {"rate": 1e-2, "x": 5.0, "solver": 0.0, "single": 3.0}
 
 def apart(**changes: float) -> float:
     columns = {name: np.array([value]) for name, value in {**HERE, **changes}.items()}
-    (found,) = distances(SPACE, columns, 1, HERE).tolist()
-    return round(found, 12)
+    return round(float(distances(SPACE, columns, 1, HERE)[0]), 12)
 
 
 def test_a_point_is_at_no_distance_from_itself() -> None:

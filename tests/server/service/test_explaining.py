@@ -13,6 +13,7 @@ import pytest
 
 from tpeak_server.domain.study import from_path
 from tpeak_server.samplers.tpe import TPESampler
+from tpeak_server.service import explaining
 
 Study = Any  # of conftest.py, which no module can import
 Service = Any
@@ -235,6 +236,27 @@ def test_a_trial_seen_running_before_its_late_parameter_is_seen_without_it(make_
     assert outcomes(study, range(before["number"], after["number"] + 2)) == {"same": 3}
 
 
+def test_names_that_a_worker_used_later_are_a_doubt_where_another_point_is_drawn(make_study: MakeStudy) -> None:
+    study = make_study(seed=9, sampler={"name": "tpe", "n_startup_trials": 2})
+    space = {"x": LATE, "y": LATE}
+    for _ in range(4):
+        trial = study.trial(distributions=space)
+        study.tell(trial, values=[trial["params"]["x"]])
+    running = study.ask(count=6, distributions=space)
+    for trial in running:
+        study.of(trial, "report", {"reports": [{"step": 0, "values": [0.5]}], "used": ["x"]})
+    study.tell(study.trial(distributions=space), values=[0.75])  # so that those after it see the others running
+    study.ask(count=20, distributions=space)
+    assert outcomes(study, range(11, 31)) == {"same": 20}
+    for trial in running:
+        study.tell(trial, values=[0.5], used=["x", "y"])
+    found = [explained(study, number)["replay"] for number in range(11, 31)]
+    assert {one["outcome"] for one in found} == {"same", "history changed"}
+    assert {reason for one in found for reason in one["reasons"]} == {
+        "which parameters were used by then is not kept of trials 4, 5, 6, 7, 8 and 1 more"
+    }
+
+
 def test_lost_trials_that_come_back_count_as_they_did(make_study: MakeStudy, clock: Any) -> None:
     study = make_study(seed=6, lease_seconds=60, max_attempts=1, sampler={"name": "tpe", "n_startup_trials": 2})
     for _ in range(4):
@@ -288,6 +310,16 @@ def test_an_imported_trial_was_drawn_elsewhere(service: Service, make_study: Mak
     body = {"request_id": service.key(), "lines": [json.loads(line) for line in lines]}
     assert service.send("POST", f"{target.path}/import", body).status_code == 200
     assert explained(target, 0)["replay"]["reasons"] == ["it was imported: what it was drawn from is another study's"]
+
+
+def test_no_more_explanations_wait_than_a_server_can_hold(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    study.trial()
+    monkeypatch.setattr(explaining, "MAX_EXPLAINING", 2)
+    path = f"{study.path}/trials/0/explain"
+    replies = study.service.race([("GET", path, None)] * 8)
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 200, 429, 429, 429, 429]
+    assert replies[-1].json()["code"] == "overloaded"
+    assert explained(study, 0)["replay"]["outcome"] == "same"
 
 
 def test_a_trial_that_is_not_there_is_not_found(study: Study) -> None:
