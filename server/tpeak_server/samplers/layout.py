@@ -57,7 +57,8 @@ class Points:
     def complete(self) -> NDArray[np.bool_]:
         """Which points (n,) lack nothing."""
         lacking = np.count_nonzero(np.isnan(self.unit), axis=0) + np.count_nonzero(self.choice < 0, axis=0)
-        return np.equal(lacking, 0)
+        whole: NDArray[np.bool_] = np.equal(lacking, 0)
+        return whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
