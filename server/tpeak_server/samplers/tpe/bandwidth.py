@@ -70,15 +70,15 @@ def fit_bandwidths(unit: Floats, rule: BandwidthRule | None = None) -> tuple[Flo
     larger = np.empty_like(unit)
     np.put_along_axis(larger, order, np.fmax(gaps[:, :-1], gaps[:, 1:]), axis=1)
     if rule.endpoints:
-        _reach_for_the_ends(unit, larger)
+        _reach_for_the_ends(unit, larger, order, neighbours.count)
     return _bandwidths(unit, larger, rule.smallest(neighbours.count)), neighbours
 
 
-def _reach_for_the_ends(unit: Floats, larger: Floats) -> None:
-    """The least and the greatest of each row have a neighbour at the end of the range."""
-    for row, gaps in zip(unit, larger, strict=True):
-        if not np.isnan(row).all():
-            first, last = np.nanargmin(row), np.nanargmax(row)
+def _reach_for_the_ends(unit: Floats, larger: Floats, order: NDArray[np.int64], count: NDArray[np.int64]) -> None:
+    """The first and the last of each row have a neighbour at the end of the range."""
+    for row, gaps, places, known in zip(unit, larger, order, count[:, 0], strict=True):
+        if known:
+            first, last = places[0], places[known - 1]
             gaps[first] = np.fmax(gaps[first], row[first])
             gaps[last] = np.fmax(gaps[last], 1.0 - row[last])
 
