@@ -36,9 +36,10 @@ FINISH_S = 120.0
 """How long load and workers may take to stop, and to drain."""
 
 EXTRA_S = 110.0
-CALM_THINK_S = 15.0
-"""How long virtual workers think once nothing is broken. What the service does then is what a user sees; the storm
-shows what is left of it at the machine's limit."""
+CALM_THINK_S = 30.0
+"""How long virtual workers think once nothing is broken: some 60 requests a second, with load, servers, PostgreSQL and
+the proxies between them on two cores. What the service does then is what a user sees; the storm shows what is left of
+it at the machine's limit."""
 
 LAG_S = 0.05
 """Time between two looks at how late this process is woken: what else the machine has to do."""
