@@ -65,7 +65,7 @@ class Profile:
 FULL = Profile(
     seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, calm_s=45.0,
     groups=GROUPS, requests=102_000,
-    habits={"think_s": 0.9},
+    habits={"think_s": 1.05},
 )  # fmt: skip
 SHORT = Profile(
     seconds=24.0, virtual_workers=100, real_workers=4, worker_kills=8, cuts=12, stop_s=5.0, calm_s=3.0,
