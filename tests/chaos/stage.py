@@ -36,9 +36,10 @@ FINISH_S = 120.0
 """How long load and workers may take to stop, and to drain."""
 
 EXTRA_S = 110.0
-CALM_THINK_S = 15.0
-"""How long virtual workers think once nothing is broken. What the service does then is what a user sees; the storm
-shows what is left of it at the machine's limit."""
+CALM_THINK_S = 30.0
+"""How long virtual workers think once nothing is broken: some 60 requests a second, with load, servers, PostgreSQL and
+the proxies between them on two cores. What the service does then is what a user sees; the storm shows what is left of
+it at the machine's limit."""
 
 LAG_S = 0.05
 """Time between two looks at how late this process is woken: what else the machine has to do."""
@@ -64,7 +65,7 @@ class Profile:
 FULL = Profile(
     seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, calm_s=45.0,
     groups=GROUPS, requests=102_000,
-    habits={"think_s": 0.9},
+    habits={"think_s": 1.05},
 )  # fmt: skip
 SHORT = Profile(
     seconds=24.0, virtual_workers=100, real_workers=4, worker_kills=8, cuts=12, stop_s=5.0, calm_s=3.0,

@@ -44,7 +44,9 @@ def outages_earn_amnesty(facts: Facts) -> Iterator[Finding]:
             for row in study.rows["chaos_leases"]:
                 renewed, taken = row["expires_at"].timestamp() - lease_s, row["at"].timestamp()
                 hit = row["was_live"] and row["ended"] == "expired" and renewed < ended < taken
-                if hit and taken < ended + lease_s:
+                # Who locked the study before it was an outage may write when it has become one.
+                late = taken > began + AMNESTY_SHARE * lease_s + WRITE_S
+                if hit and late and taken < ended + lease_s:
                     yield finding(f"study {study.id}: trial {row['number']} was taken without amnesty", tick, row)
 
 
