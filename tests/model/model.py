@@ -193,7 +193,8 @@ class Model:
 
     def release(self, release: c.Release, said: Any) -> dict[str, Any]:
         lease, trial = self._lease(release), self._trial(release.number)
-        if not (lease.ended == "released" and lease.checkpoint == release.checkpoint):
+        same = lease.checkpoint == release.checkpoint and release.step in {None, lease.step}
+        if not (lease.ended == "released" and same):
             self._live(release)
             self._writable()
             lease.ended, lease.checkpoint, lease.step = "released", release.checkpoint, release.step

@@ -45,7 +45,8 @@ def release(ledger: Ledger, command: Release) -> Released:
     if step is None and command.checkpoint is not None and record.curve:
         step = max(record.curve)
     state = TrialState.FAILED if lease.cancelled else TrialState.WAITING
-    if lease.ended is LeaseEnd.RELEASED and lease.checkpoint == command.checkpoint:
+    same = lease.checkpoint == command.checkpoint and command.step in {None, lease.checkpoint_step}
+    if lease.ended is LeaseEnd.RELEASED and same:
         return Released(number=command.number, state=state, seq=ledger.seq)
     if not lease.live:
         raise LeaseLost(f"the lease of trial {command.number} has ended ({lease.ended}); there is nothing to release")

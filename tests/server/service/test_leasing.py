@@ -118,6 +118,7 @@ def test_a_release_is_repeated_though_the_trial_has_been_handed_out_again(study:
     assert study.of(trial, "release", {"checkpoint": "s3://x", "step": 3}).status_code == 200
     assert study.state(0) == "running"
     assert refused(study.of(trial, "release", {"checkpoint": "other"})) == (409, "lease_lost")
+    assert refused(study.of(trial, "release", {"checkpoint": "s3://x", "step": 4})) == (409, "lease_lost")
 
 
 def test_who_has_lost_the_trial_cannot_give_it_back(leased: Study, clock: Clock) -> None:
