@@ -7,13 +7,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from problems import categorical, conditional, synthetic
+from problems import categorical, conditional, synthetic, tables, training
 from problems.problem import Problem
 
-NOISY = {"bbob3-5d": 0.1, "models": 0.1, "bbob1-10d-mixed": 0.1, "mixed-30": 0.1}
-"""Problems that also stand in the family `noisy`, each with its noise."""
+NOISY = ("bbob3-5d", "models", "mixed-30", "bbob8-10d-mixed", "digits-mlp", "diabetes-forest")
+"""Problems that also stand in the family `noisy`; each is in the half that the original is in, here as below."""
 
-PARALLEL = ("bbob8-5d", "bbob15-10d", "bbob20-5d", "bbob8-10d-mixed", "optimizers", "layers", "ordered-50", "mixed-30")
+NOISE = 0.1
+
+PARALLEL = (
+    "bbob15-10d",
+    "bbob8-5d",
+    "layers",
+    "optimizers",
+    "ordered-50",
+    "bbob8-10d-mixed",
+    "mixed-30",
+    "bbob20-5d",
+    "digits-mlp",
+    "hpolib-slice-localization",
+)
 """Problems that also stand in the family `parallel`."""
 
 WORKERS = 16
@@ -23,9 +36,16 @@ HALVES = ("tune", "report")
 
 def catalogue() -> list[Problem]:
     """Every problem, family by family."""
-    alone = [*synthetic.problems(), *conditional.problems(), *categorical.problems()]
+    alone = [
+        *synthetic.problems(),
+        *tables.problems(),
+        *training.problems(),
+        *conditional.problems(),
+        *training.conditional_problems(),
+        *categorical.problems(),
+    ]
     named = {problem.name: problem for problem in alone}
-    noisy = [replace(named[name], name=f"{name}-noisy", family="noisy", noise=noise) for name, noise in NOISY.items()]
+    noisy = [replace(named[name], name=f"{name}-noisy", family="noisy", noise=NOISE) for name in NOISY]
     parallel = [
         replace(named[name], name=f"{name}-x{WORKERS}", family="parallel", workers=WORKERS) for name in PARALLEL
     ]

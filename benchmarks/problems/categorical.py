@@ -1,4 +1,4 @@
-"""Categorical parameters with 20 to 200 choices, with and without an order. All have the best value 0."""
+"""Categorical parameters with 20 to 200 choices, with and without an order. The best values are 0."""
 
 from __future__ import annotations
 

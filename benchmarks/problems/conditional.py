@@ -1,4 +1,4 @@
-"""Trees of choices: which parameters there are depends on the values of others. All have the best value 0."""
+"""Trees of choices: which parameters there are depends on the values of others. The best values are 0."""
 
 from __future__ import annotations
 

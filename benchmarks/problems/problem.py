@@ -2,10 +2,9 @@
 
 | term | meaning |
 |---|---|
-| value | what the objective returns, less is better; without noise |
-| best | the least value that any point of the space has |
+| value | what the objective returns: how far above the best point of the whole space, which has 0 |
 | typical | the median value of points drawn uniformly |
-| regret | (value - best) / (typical - best): 0 for the best point, 1 for half of what random search draws |
+| regret | value / typical: 0 for the best point, 1 for the median of what random search draws |
 """
 
 from __future__ import annotations
@@ -43,31 +42,25 @@ class Trial(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A function to minimize.
+    """A function to minimize, whose least value is 0.
 
-    `noise` is the standard deviation of what is added to every value that a sampler is told, as a share of
-    typical - best; `workers` evaluate at the same time.
+    `noise` is the standard deviation of what is added to every value that a sampler is told, in units of the typical
+    value; `workers` evaluate at the same time.
     """
 
     name: str
     family: str
     objective: Callable[[Trial], float]
-    best: float = 0.0
     noise: float = 0.0
     workers: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What turns a problem's values into regrets, and a fingerprint that changes when the problem does."""
+    """A problem's typical value, and a fingerprint that changes when the problem does."""
 
-    best: float
     typical: float
     fingerprint: str
-
-    def regret(self, value: float) -> float:
-        """0 for the best value, 1 for the typical one."""
-        return (value - self.best) / (self.typical - self.best)
 
 
 @cache
@@ -75,9 +68,8 @@ def scale_of(problem: Problem) -> Scale:
     """The problem's scale, from points drawn with a seed that is always the same."""
     rng = np.random.default_rng(0)
     values = [problem.objective(RandomTrial(rng)) for _ in range(DRAWS)]
-    said = repr([problem.best, problem.noise, problem.workers, *(f"{value:.6g}" for value in values)])
+    said = repr([problem.noise, problem.workers, *(f"{value:.6g}" for value in values)])
     return Scale(
-        best=problem.best,
         typical=statistics.median(values),
         fingerprint=hashlib.blake2b(said.encode(), digest_size=6).hexdigest(),
     )
@@ -95,7 +87,7 @@ class RandomTrial:
     ) -> float:
         """A float in [low, high]."""
         if step is not None:
-            return self._once(name, low + step * self._rng.integers(round((high - low) / step) + 1))
+            return self._once(name, low + step * float(self._rng.integers(round((high - low) / step) + 1)))
         if log:
             return self._once(name, float(np.exp(self._rng.uniform(np.log(low), np.log(high)))))
         return self._once(name, self._rng.uniform(low, high))

@@ -57,7 +57,7 @@ class Comparison:
     def _matrix(self, label: str, point: int, by_key: Mapping[tuple[str, str, int], Cell]) -> Floats:
         return np.array(
             [
-                [scale_of(p).regret(by_key[label, p.name, seed].found(point)) for seed in self.seeds]
+                [by_key[label, p.name, seed].found(point) / scale_of(p).typical for seed in self.seeds]
                 for p in self.problems
             ]
         ).reshape(len(self.problems), len(self.seeds))
@@ -95,7 +95,7 @@ def named(comparison: Comparison) -> dict[str, tuple[str, Sequence[float]]]:
     headline = comparison.headline
     for point in comparison.checkpoints:
         for label, regret in comparison.regrets(point).items():
-            figures[f"regret_{point}_{label}"] = ("share of typical - best", [float(regret.mean())])
+            figures[f"regret_{point}_{label}"] = ("share of a typical point's", [float(regret.mean())])
     for label, rank in ranks(comparison.regrets(headline)).items():
         figures[f"rank_{label}"] = ("rank", [float(rank.mean())])
     for other in comparison.labels[1:]:

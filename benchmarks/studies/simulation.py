@@ -36,7 +36,7 @@ def run(study: Study[T], problem: Problem, seed: int, trials: int) -> Iterator[t
     """
     rng = np.random.default_rng([seed, *problem.name.encode()])
     durations = rng.lognormal(0.0, SPREAD, trials)
-    noise = rng.normal(0.0, 1.0, trials) * _noise_level(problem)
+    noise = rng.normal(0.0, 1.0, trials) * (problem.noise * scale_of(problem).typical if problem.noise else 0.0)
     now = 0.0
     running: list[tuple[float, int, T, float]] = []
     for number in range(trials):
@@ -58,10 +58,3 @@ def _finish_next(
     told = float(value + noise[number])
     study.tell(trial, told)
     return end, (told, value)
-
-
-def _noise_level(problem: Problem) -> float:
-    if problem.noise == 0.0:
-        return 0.0
-    scale = scale_of(problem)
-    return problem.noise * (scale.typical - scale.best)
