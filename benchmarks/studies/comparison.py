@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+
 from problems.problem import Problem, scale_of
 from report import table
-
 from studies.cells import Cell, Sampler
 from studies.ranking import Duel, Floats, duel, ranks
 

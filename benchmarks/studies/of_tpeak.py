@@ -44,7 +44,7 @@ def version() -> str:
 
 
 class TpeakStudy:
-    """One study that is minimized; `settings` are a sampler's on the wire, `{"name": "tpe", ...}`."""
+    """One study that is minimized, with its cache; `settings` are a sampler's on the wire, `{"name": "tpe", ...}`."""
 
     def __init__(self, settings: Mapping[str, Any], seed: int) -> None:
         self._study = Study(
@@ -56,14 +56,14 @@ class TpeakStudy:
             seed=seed,
         )
         self._clock = Clock(next_number=0, handed=0, seq=0)
-        self._history = History(Delta(clock=self._clock, study=self._study, interned=[], records=[]))
+        self.history = History(Delta(clock=self._clock, study=self._study, interned=[], records=[]))
         self._sampling = Sampling()
 
     def ask(self) -> TpeakTrial:
         """A new trial with all the parameters that are known."""
-        plan = self._sampling.plan(self._history, [Ask(request_id="", worker="")], [], [])
+        plan = self._sampling.plan(self.history, [Ask(request_id="", worker="")], [], [])
         point = plan.draw().points[0]
-        ids = {name: self._history.ids[name, canonical(distribution)] for name, distribution in point.space.items()}
+        ids = {name: self.history.ids[name, canonical(distribution)] for name, distribution in point.space.items()}
         number = self._clock.next_number
         trial = Trial(
             number=number,
@@ -79,7 +79,7 @@ class TpeakStudy:
 
     def tell(self, trial: TpeakTrial, value: float) -> None:
         """Finishes the trial with the parameters that its objective used."""
-        record = self._history.unfinished[trial.number]
+        record = self.history.unfinished[trial.number]
         assert record.lease is not None
         self._commit(
             replace(
@@ -91,31 +91,33 @@ class TpeakStudy:
 
     def value(self, number: int, name: str, distribution: Distribution) -> Any:
         """The running trial's external value for a name: the proposed one where it fits, else drawn now."""
-        record = self._history.unfinished[number]
-        proposed = record.known(self._history.interned).get(name)
+        record = self.history.unfinished[number]
+        proposed = record.known(self.history.interned).get(name)
         if proposed is not None and self._fits(*proposed, distribution):
-            return self._history.interned[proposed[0]].distribution.to_external(proposed[1])
+            return self.history.interned[proposed[0]].distribution.to_external(proposed[1])
         suggest = Suggest(number=number, name=name, distribution=distribution)
-        drawn = self._sampling.plan(self._history, [], [suggest], []).draw().late[number, name][1]
+        drawn = self._sampling.plan(self.history, [], [suggest], []).draw().late[number, name][1]
         interned = self._interned(name, distribution)
         suggested = {**record.suggested, name: (interned.id, drawn)}
         self._commit(replace(record, suggested=suggested), [interned])
         return distribution.to_external(drawn)
 
     def _fits(self, distribution_id: int, internal: float, wanted: Distribution) -> bool:
-        own = self._history.interned[distribution_id].distribution
-        return own == wanted or (
-            own.kind == wanted.kind and not isinstance(wanted, CategoricalDistribution) and wanted.contains(internal)
-        )
+        own = self.history.interned[distribution_id].distribution
+        if own.kind != wanted.kind:
+            return False
+        if isinstance(wanted, CategoricalDistribution):
+            return wanted.has(own.to_external(internal))
+        return wanted.contains(internal)
 
     def _interned(self, name: str, distribution: Distribution) -> Interned:
         """The distribution as its name's current one."""
-        known = self._history.ids.get((name, canonical(distribution)), len(self._history.interned))
+        known = self.history.ids.get((name, canonical(distribution)), len(self.history.interned))
         return Interned(id=known, name=name, distribution=distribution, seen_seq=self._clock.seq + 1)
 
     def _commit(self, record: TrialRecord, interned: Sequence[Interned] = ()) -> None:
         self._clock = replace(self._clock, seq=self._clock.seq + 1)
-        self._history.apply(Delta(clock=self._clock, study=self._study, interned=list(interned), records=[record]))
+        self.history.apply(Delta(clock=self._clock, study=self._study, interned=list(interned), records=[record]))
 
 
 class TpeakTrial:

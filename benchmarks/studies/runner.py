@@ -7,12 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 from problems.problem import Problem, scale_of
-
 from studies.cells import Cache, Cell, Sampler
 from studies.worker import Worker
 
@@ -85,22 +84,23 @@ def run_all(
         cells.append(cell)
 
     jobs = [(sampler, problem, seed) for seed in range(seeds) for problem in problems for sampler in samplers]
-    with ThreadPoolExecutor(processes) as pool:
-        futures = [pool.submit(run, *job) for job in jobs]
-        _wait(futures)
-    interpreters.close()
+    pool = ThreadPoolExecutor(processes)
+    try:
+        _wait([pool.submit(run, *job) for job in jobs])
+    finally:
+        pool.shutdown(cancel_futures=True)
+        interpreters.close()
     return cells
 
 
-def _wait(futures: Sequence[object]) -> None:
+def _wait(studies: Sequence[Future[None]]) -> None:
     """Waits for all, raising what one raised, and says how far it is where somebody looks on."""
     begun = time.monotonic()
-    for done, future in enumerate(futures, start=1):
-        future.result()  # type: ignore[attr-defined]
+    for done, study in enumerate(studies, start=1):
+        study.result()
         if sys.stderr.isatty():
-            print(f"\r{done} of {len(futures)} studies, {time.monotonic() - begun:.0f} s", end="", file=sys.stderr)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+            end = "\n" if done == len(studies) else ""
+            print(f"\r{done} of {len(studies)} studies, {time.monotonic() - begun:.0f} s", end=end, file=sys.stderr)
 
 
 def _installed(folder: Path) -> str:

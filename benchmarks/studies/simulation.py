@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar
 
 import numpy as np
+
 from problems.problem import Problem, Trial, scale_of
 
 SPREAD = 0.5
@@ -15,7 +16,6 @@ SPREAD = 0.5
 T = TypeVar("T", bound=Trial)
 
 
-@runtime_checkable
 class Study(Protocol[T]):
     """A study of either service: trials are asked for in order, and told in the order in which they finish."""
 

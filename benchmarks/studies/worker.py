@@ -12,7 +12,6 @@ from typing import Any
 
 from problems.catalogue import catalogue
 from problems.problem import Problem
-
 from studies.cells import Sampler
 from studies.simulation import Study, run
 
