@@ -29,7 +29,8 @@ def ordered_50(trial: Trial) -> float:
     """A bowl over three categoricals, each of 50 numbers in order."""
     choices = tuple(range(50))
     targets = (13, 31, 40)
-    return sum(((trial.suggest_categorical(f"n{i}", choices) - target) / 50.0) ** 2 for i, target in enumerate(targets))
+    picked = [trial.suggest_categorical(f"n{i}", choices) for i in range(3)]
+    return float(sum(((n - target) / 50.0) ** 2 for n, target in zip(picked, targets, strict=True)))
 
 
 def shuffled_100(trial: Trial) -> float:

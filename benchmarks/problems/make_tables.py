@@ -178,7 +178,7 @@ def _models(model: str, params: Mapping[str, Any]) -> Any:
     return pipeline.make_pipeline(SCALERS[params["scaling"]](), chosen)
 
 
-class SoftSVC(svm.SVC):
+class SoftSVC(svm.SVC):  # type: ignore[misc]
     """A support vector machine whose scores, one against the rest, are taken for logarithms of odds."""
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:

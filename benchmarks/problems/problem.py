@@ -14,12 +14,15 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 DRAWS = 2001
 """Random points behind the typical value: its standard error is then about a fortieth of the values' spread."""
+
+
+T = TypeVar("T")
 
 
 class Trial(Protocol):
@@ -101,7 +104,8 @@ class RandomTrial:
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices."""
-        return self._once(name, choices[self._rng.integers(len(choices))])
+        return self._once(name, choices[int(self._rng.integers(len(choices)))])
 
-    def _once(self, name: str, value: Any) -> Any:
-        return self._known.setdefault(name, value)
+    def _once(self, name: str, value: T) -> T:
+        known: T = self._known.setdefault(name, value)
+        return known
