@@ -27,7 +27,7 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 def problems() -> list[Problem]:
     """The problems of this family."""
     return [
-        *(_problem("hpobench", data, _hpobench) for data in ("car", "credit_g")),
+        *(_problem("hpobench", data, _hpobench) for data in ("phoneme", "credit_g")),
         *(_problem("hpolib", data, _hpolib) for data in ("protein_structure", "slice_localization")),
         *(_problem("nasbench201", data, _nasbench201) for data in ("cifar10", "imagenet")),
     ]
