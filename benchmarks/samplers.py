@@ -1,6 +1,6 @@
 """How good the suggestions are: regret of tpeak's sampler beside Optuna's, on many small problems.
 
-    pip install 'tpeak[server,bench]' optuna==5.0.0
+    pip install --editable '.[bench]' optuna==5.0.0
     python benchmarks/samplers.py [--samplers tpe,optuna5] [--problems conditional 'bbob*'] [--half report]
 
 A study of 200 trials is run for every problem, seed and sampler. The regret is 0 at the best value of the problem and 1
