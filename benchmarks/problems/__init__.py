@@ -1,0 +1,1 @@
+"""Functions to minimize, in families: what the samplers are compared on."""

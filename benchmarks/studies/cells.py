@@ -1,0 +1,96 @@
+"""Cells of the comparison, one study each, and the file that keeps them so that no study is run twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FILE = "cells.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """A sampler by its name here; `settings` are those of tpeak's on the wire, beside the defaults."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def label(self) -> str:
+        """The name with the settings, the same text for the same sampler."""
+        if not self.settings:
+            return self.name
+        return f"{self.name}:{json.dumps(self.settings, sort_keys=True, separators=(',', ':'))}"
+
+    @property
+    def of_tpeak(self) -> bool:
+        """Whether the server has it."""
+        return not self.name.startswith("optuna")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One study: the values told, and those without noise, in the order in which its trials finished."""
+
+    sampler: str
+    version: str
+    problem: str
+    fingerprint: str
+    seed: int
+    trials: int
+    told: list[float]
+    noiseless: list[float]
+    seconds: float
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        """What the study was; how long it was is no part of it."""
+        return self.sampler, self.version, self.problem, self.fingerprint, self.seed
+
+    def found(self, trials: int) -> float:
+        """The value, without noise, of the one that looked best of the first `trials`."""
+        best = min(range(min(trials, len(self.told))), key=self.told.__getitem__)
+        return self.noiseless[best]
+
+
+class Cache:
+    """Cells in a file of JSON lines below a folder; the longest study stands for shorter ones."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / FILE
+        self._cells: dict[tuple[str, str, str, str, int], Cell] = {}
+        if self._path.exists():
+            for line in self._path.read_text().splitlines():
+                self._keep(Cell(**json.loads(line)))
+
+    def find(self, key: tuple[str, str, str, str, int], trials: int) -> Cell | None:
+        """The cell, if it is there and long enough."""
+        cell = self._cells.get(key)
+        return cell if cell is not None and cell.trials >= trials else None
+
+    def add(self, cell: Cell) -> None:
+        """Appends in one write, so that several runs may share the file."""
+        self._keep(cell)
+        with self._path.open("a") as file:
+            file.write(json.dumps(asdict(cell)) + "\n")
+
+    def _keep(self, cell: Cell) -> None:
+        known = self._cells.get(cell.key)
+        if known is None or known.trials < cell.trials:
+            self._cells[cell.key] = cell
+
+
+def parse_samplers(text: str) -> list[Sampler]:
+    """The samplers of `tpe,tpe:{"n_ei_candidates":64},optuna5`, in order."""
+    return list(_parsed(re.split(r",(?![^{]*\})", text)))
+
+
+def _parsed(parts: Iterable[str]) -> Iterable[Sampler]:
+    for part in parts:
+        name, _, settings = part.partition(":")
+        yield Sampler(name=name, settings=json.loads(settings) if settings else {})

@@ -1,0 +1,59 @@
+"""Which problems there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from problems import categorical, conditional
+from problems.catalogue import NOISE, WORKERS, catalogue, chosen, halves
+from problems.problem import Problem, RandomTrial, scale_of
+
+CLOSED_FORMS = [*conditional.problems(), *categorical.problems()]
+
+
+def test_every_family_has_as_many_problems_to_tune_on_as_to_report() -> None:
+    half = halves(catalogue())
+    counted = Counter((problem.family, half[problem.name]) for problem in catalogue())
+    assert counted == {
+        (family, of): count
+        for family, count in {
+            "synthetic": 4, "table": 3, "training": 2, "conditional": 4, "categorical": 3, "noisy": 3, "parallel": 5,
+        }.items()
+        for of in ("tune", "report")
+    }  # fmt: skip
+
+
+def test_a_noisy_or_parallel_problem_is_in_the_half_of_its_original() -> None:
+    half = halves(catalogue())
+    for variant in chosen(["noisy", "parallel"], "all"):
+        original = variant.name.removesuffix("-noisy").removesuffix(f"-x{WORKERS}")
+        assert half[variant.name] == half[original]
+
+
+def test_problems_are_chosen_by_names_and_families() -> None:
+    assert [problem.name for problem in chosen(["ordered-50*", "jenatton"], "tune")] == [
+        "jenatton",
+        "ordered-50",
+        "ordered-50-x16",
+    ]
+    assert {problem.noise for problem in chosen(["noisy"], "all")} == {NOISE}
+
+
+@pytest.mark.parametrize("problem", CLOSED_FORMS, ids=lambda problem: problem.name)
+def test_no_point_is_below_zero_and_the_seed_decides(problem: Problem) -> None:
+    def draws(seed: int) -> list[float]:
+        rng = np.random.default_rng(seed)
+        return [problem.objective(RandomTrial(rng)) for _ in range(200)]
+
+    assert min(draws(1)) >= 0.0
+    assert draws(1) == draws(1) != draws(2)
+
+
+def test_the_scale_changes_with_the_problem_alone() -> None:
+    problem = conditional.problems()[0]
+    other = Problem(name="other", family="conditional", objective=lambda trial: trial.suggest_float("x", 0.0, 1.0))
+    assert scale_of(other).typical == pytest.approx(0.5, abs=0.05)
+    assert scale_of(problem).fingerprint == scale_of(problem).fingerprint != scale_of(other).fingerprint
