@@ -23,8 +23,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import optuna
-from report import spread, table, versions, write_json
 
+from report import spread, table, versions, write_json
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import (
     CategoricalDistribution,
