@@ -16,7 +16,7 @@ MOST_POINTS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """The points that were met, as sorted integers; `strides` (d + e,) is how much a step on each coordinate counts."""
+    """The points that were met, as ascending integers; `strides` (d + e,) is how much a step on each coordinate counts."""
 
     layout: Layout
     strides: NDArray[np.int64]
@@ -36,15 +36,15 @@ class Visited:
 
     def with_points(self, points: Points) -> Visited:
         """These points and more."""
-        return Visited(self.layout, self.strides, np.union1d(self.met, self.identities(points)))
-
-    def __contains__(self, identity: int) -> bool:
-        at = int(self.met.searchsorted(identity))
-        return at < len(self.met) and int(self.met[at]) == identity
+        more = np.sort(self.identities(points))
+        return Visited(self.layout, self.strides, np.insert(self.met, self.met.searchsorted(more), more))
 
     def has(self, points: Points) -> NDArray[np.bool_]:
         """Which of the points (n,) were met."""
-        return np.isin(self.identities(points), self.met)
+        identities = self.identities(points)
+        at = self.met.searchsorted(identities)
+        found: NDArray[np.bool_] = np.append(self.met, -1)[at] == identities
+        return found
 
 
 def visited(layout: Layout, points: Points) -> Visited | None:

@@ -32,6 +32,16 @@ def test_points_that_lack_a_parameter_differ_from_those_that_have_it() -> None:
     assert known.has(LAYOUT.point({"depth": 1.0, "rate": 0.0})).tolist() == [True]
 
 
+def test_points_are_added_one_after_another() -> None:
+    known = visited(LAYOUT, LAYOUT.points({}, 0))
+    assert known is not None
+    for depth in (5.0, 1.0, 9.0, 5.0):
+        known = known.with_points(LAYOUT.point({"depth": depth}))
+    assert [bool(known.has(LAYOUT.point({"depth": depth}))[0]) for depth in (1.0, 3.0, 5.0, 7.0, 9.0)] == [
+        True, False, True, False, True,
+    ]  # fmt: skip
+
+
 def test_every_point_of_a_space_has_an_identity_of_its_own() -> None:
     columns = np.meshgrid([1.0, 3, 5, 7, 9, math.nan], [0, 0.25, 0.5, 0.75, 1, math.nan], [0, 1, math.nan])
     points = LAYOUT.points(
@@ -39,7 +49,7 @@ def test_every_point_of_a_space_has_an_identity_of_its_own() -> None:
     )
     known = visited(LAYOUT, points)
     assert known is not None
-    assert len(known.met) == 108
+    assert len(np.unique(known.met)) == 108
 
 
 @pytest.mark.parametrize(
