@@ -16,7 +16,7 @@ MOST_POINTS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """The points that were met, as ascending integers; `strides` (d + e,) says what a step on each coordinate counts."""
+    """The points that were met, as ascending integers; `strides` (d + e,) is what a step on each coordinate counts."""
 
     layout: Layout
     strides: NDArray[np.int64]
