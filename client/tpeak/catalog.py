@@ -99,7 +99,10 @@ def load_study(
         study_name = names[0]
     study = _find(connection, study_name)
     for field, settings in (("sampler", sampler), ("pruner", pruner)):
-        if settings is not None and _differ(asked := _wire(settings, field), study[field]):
+        if settings is None:
+            continue
+        asked = _wire(settings, field)
+        if _differ(asked, study[field], getattr(settings, "defaults", {})):
             _warn_of_difference(study_name, field, study[field], asked)
     return Study(connection, study)
 
@@ -181,8 +184,10 @@ def _wire(settings: Any, field: str) -> dict[str, Any]:
     return wire
 
 
-def _differ(asked: dict[str, Any], stored: dict[str, Any]) -> bool:
-    return any(stored.get(name, value) != value for name, value in asked.items())
+def _differ(asked: dict[str, Any], stored: dict[str, Any], defaults: Mapping[str, Any]) -> bool:
+    """Whether a setting is another one; what is left out on either side has its default."""
+    known = {**defaults, **stored}
+    return any(known.get(name, value) != value for name, value in {**defaults, **asked}.items())
 
 
 def _warn_of_difference(name: str, field: str, stored: Any, asked: Any) -> None:

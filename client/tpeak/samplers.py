@@ -2,36 +2,96 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from tpeak.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TPESampler:
-    """Tree-structured Parzen estimator, over all parameters jointly and aware of running trials.
+    """Tree-structured Parzen estimator, aware of running trials, with the arguments of Optuna 5.0's.
 
-    The first `n_startup_trials` are random; each further one is the best of `n_ei_candidates`. `seed` makes the
-    study's suggestions repeatable; None lets the server draw one. Raises InvalidValue, a ValueError, for negative
-    counts.
+    The first `n_startup_trials` are random; each further one is the best of `n_ei_candidates`, None for the server's
+    number. `seed` makes the study's suggestions repeatable; None lets the server draw one. `multivariate` draws all
+    parameters jointly, None does so if there is one objective; `group`, of the parameters, those that always appear
+    together. With `constant_liar` running trials count as bad. `prior_weight`, `consider_magic_clip` and
+    `consider_endpoints` shape the densities, None stands for 1.0, True and False. `reference="optuna5"` makes the
+    densities those of Optuna 5.0, to the last digits.
+
+    `warn_independent_sampling` has no effect. `consider_prior` may only be True, and `gamma`, `weights` and
+    `constraints_func` only None: functions cannot travel. Raises InvalidValue, a ValueError, for other ones and for
+    numbers out of range.
     """
 
     name: ClassVar[str] = "tpe"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "n_startup_trials": 10,
+        "n_ei_candidates": None,
+        "multivariate": None,
+        "group": False,
+        "constant_liar": True,
+        "prior_weight": 1.0,
+        "consider_magic_clip": True,
+        "consider_endpoints": False,
+        "reference": None,
+    }
+    """What the server has by itself. Only other settings travel: an older server takes all that it can do."""
 
+    consider_prior: bool | None = None
+    prior_weight: float | None = None
+    consider_magic_clip: bool | None = None
+    consider_endpoints: bool | None = None
     n_startup_trials: int = 10
-    n_ei_candidates: int = 24
+    n_ei_candidates: int | None = None
+    gamma: Callable[[int], int] | None = None
+    weights: Callable[[int], Any] | None = None
     seed: int | None = None
+    multivariate: bool | None = None
+    group: bool = False
+    warn_independent_sampling: bool | None = None
+    constant_liar: bool = True
+    constraints_func: Callable[[Any], Any] | None = None
+    reference: Literal["optuna5"] | None = None
 
     def __post_init__(self) -> None:
-        if self.n_startup_trials < 0:
-            raise InvalidValue(f"n_startup_trials must not be negative, got {self.n_startup_trials}")
-        if self.n_ei_candidates < 1:
-            raise InvalidValue(f"n_ei_candidates must be at least 1, got {self.n_ei_candidates}")
+        self._check_numbers()
+        self._check_what_cannot_travel()
+        if self.group and self.multivariate is False:
+            raise InvalidValue("group=True draws parameters jointly: multivariate must be True or None then")
+        if self.reference not in (None, "optuna5"):
+            raise InvalidValue(f"reference must be 'optuna5' or None, got {self.reference!r}")
 
     def wire(self) -> dict[str, Any]:
-        """The wire's form; the seed is a field of the study."""
-        return {"name": self.name, "n_startup_trials": self.n_startup_trials, "n_ei_candidates": self.n_ei_candidates}
+        """The wire's form, without defaults; the seed is a field of the study."""
+        given = {name: getattr(self, name) for name in self.defaults}
+        return {"name": self.name} | {n: value for n, value in given.items() if value not in (None, self.defaults[n])}
+
+    def _check_numbers(self) -> None:
+        if self.n_startup_trials < 0:
+            raise InvalidValue(f"n_startup_trials must not be negative, got {self.n_startup_trials}")
+        if self.n_ei_candidates is not None and self.n_ei_candidates < 1:
+            raise InvalidValue(f"n_ei_candidates must be at least 1, got {self.n_ei_candidates}")
+        if self.prior_weight is not None and not 0.0 < self.prior_weight < math.inf:
+            raise InvalidValue(f"prior_weight must be above 0 and finite, got {self.prior_weight}")
+
+    def _check_what_cannot_travel(self) -> None:
+        if self.consider_prior not in (None, True):
+            raise InvalidValue(
+                "consider_prior must be True: leave it out, or make the prior matter less with a small prior_weight"
+            )
+        if self.gamma is not None:
+            raise InvalidValue(
+                "gamma must be None, a function cannot travel: a tenth of the trials is good, at most 25"
+            )
+        if self.weights is not None:
+            raise InvalidValue("weights must be None, a function cannot travel: the 25 newest trials weigh the most")
+        if self.constraints_func is not None:
+            raise InvalidValue(
+                "constraints_func must be None, a function cannot travel: a trial's constraints go with its tell"
+            )
 
 
 @dataclass(frozen=True, slots=True)

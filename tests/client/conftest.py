@@ -144,7 +144,7 @@ def study_row(**changes: Any) -> dict[str, Any]:
         "name": "digits",
         "directions": ["minimize"],
         "state": "open",
-        "sampler": {"name": "tpe", "n_startup_trials": 10, "n_ei_candidates": 24},
+        "sampler": {"name": "tpe", "n_startup_trials": 10, "n_ei_candidates": None, "constant_liar": True},
         "pruner": {"name": "nop"},
         "user_attrs": {},
         "seq": 0,

@@ -44,7 +44,7 @@ def test_everything_that_is_given_is_sent(creating, server, connection):
         "name": "digits",
         "if_exists": "load",
         "directions": ["maximize"],
-        "sampler": {"name": "tpe", "n_startup_trials": 3, "n_ei_candidates": 24},
+        "sampler": {"name": "tpe", "n_startup_trials": 3},
         "seed": 7,
         "pruner": {"name": "nop"},
         "max_trials": 100,
@@ -140,9 +140,20 @@ def test_a_loaded_study_keeps_its_sampler_and_pruner(server, connection, study_o
     assert not recwarn.list
     with pytest.warns(UserWarning, match="keeps its pruner"):
         tpeak.load_study(study_name="digits", storage=connection, pruner=tpeak.pruners.MedianPruner())
-    sampler = tpeak.samplers.TPESampler(n_startup_trials=3)
+    for sampler in (
+        tpeak.samplers.TPESampler(n_startup_trials=3),
+        tpeak.samplers.TPESampler(reference="optuna5"),
+        tpeak.samplers.RandomSampler(),
+    ):
+        with pytest.warns(UserWarning, match="keeps its sampler"):
+            tpeak.load_study(study_name="digits", storage=connection, sampler=sampler)
+
+
+def test_a_default_differs_from_what_was_set(server, connection, study_of):
+    stored = {"name": "tpe", "n_startup_trials": 3, "group": True}
+    server.on("GET", "/studies", {"studies": [study_of(sampler=stored)], "next": None})
     with pytest.warns(UserWarning, match="keeps its sampler"):
-        tpeak.load_study(study_name="digits", storage=connection, sampler=sampler)
+        tpeak.load_study(study_name="digits", storage=connection, sampler=tpeak.samplers.TPESampler())
 
 
 def test_a_study_is_deleted_by_its_name(server, connection, study_of):

@@ -9,23 +9,15 @@ import tpeak
 
 UNSUPPORTED = {
     "create_trial": {"system_attrs", "constraints"},
-    "TPESampler.__init__": {
-        "consider_prior",
-        "prior_weight",
-        "consider_magic_clip",
-        "consider_endpoints",
-        "gamma",
-        "weights",
-        "multivariate",
-        "group",
-        "warn_independent_sampling",
-        "constant_liar",
-        "constraints_func",
-    },
 }
 
-LOOSER = {("load_study", "storage"), ("delete_study", "storage"), ("get_all_study_names", "storage")}
-"""Where tpeak finds by itself what Optuna must be given."""
+LOOSER = {
+    ("load_study", "storage"),
+    ("delete_study", "storage"),
+    ("get_all_study_names", "storage"),
+    ("TPESampler.__init__", "n_ei_candidates"),
+}
+"""Where tpeak finds by itself what Optuna must be given, or has by itself."""
 
 OWN = {
     "create_study": [
@@ -34,6 +26,7 @@ OWN = {
     ],
     "Study.ask": ["wall_time", "resumable"],
     "Study.optimize": ["executor", "retry_on", "wall_time", "resumable"],
+    "TPESampler.__init__": ["reference"],
 }
 
 STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")

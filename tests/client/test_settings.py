@@ -1,13 +1,15 @@
 import dataclasses
+import math
 
 import pytest
 
+from tpeak.errors import InvalidValue
 from tpeak.pruners import MedianPruner, NopPruner, PercentilePruner
 from tpeak.samplers import RandomSampler, TPESampler
 
 
 def test_settings_know_their_wire_form():
-    assert TPESampler(seed=3).wire() == {"name": "tpe", "n_startup_trials": 10, "n_ei_candidates": 24}
+    assert TPESampler(seed=3).wire() == {"name": "tpe"}
     assert RandomSampler(3).wire() == {"name": "random"}
     assert NopPruner().wire() == {"name": "nop"}
     assert MedianPruner(4, 3, 2, n_min_trials=6).wire() == {
@@ -32,6 +34,15 @@ def test_settings_know_their_wire_form():
     [
         lambda: TPESampler(n_startup_trials=-1),
         lambda: TPESampler(n_ei_candidates=0),
+        lambda: TPESampler(prior_weight=0.0),
+        lambda: TPESampler(prior_weight=math.nan),
+        lambda: TPESampler(prior_weight=math.inf),
+        lambda: TPESampler(group=True, multivariate=False),
+        lambda: TPESampler(reference="optuna4"),
+        lambda: TPESampler(consider_prior=False),
+        lambda: TPESampler(gamma=lambda n: n // 4),
+        lambda: TPESampler(weights=lambda n: [1.0] * n),
+        lambda: TPESampler(constraints_func=lambda trial: [trial.user_attrs["excess"]]),
         lambda: MedianPruner(n_startup_trials=-1),
         lambda: MedianPruner(n_warmup_steps=-1),
         lambda: MedianPruner(interval_steps=0),
@@ -42,6 +53,40 @@ def test_settings_know_their_wire_form():
 def test_settings_out_of_range_are_value_errors(make):
     with pytest.raises(ValueError, match="must"):
         make()
+
+
+def test_only_settings_other_than_the_defaults_travel():
+    assert TPESampler(n_startup_trials=10, prior_weight=1.0, consider_endpoints=False).wire() == {"name": "tpe"}
+    given = {
+        "n_startup_trials": 0,
+        "n_ei_candidates": 24,
+        "multivariate": False,
+        "constant_liar": False,
+        "prior_weight": 0.5,
+        "consider_magic_clip": False,
+        "consider_endpoints": True,
+        "reference": "optuna5",
+    }
+    assert TPESampler(**given).wire() == {"name": "tpe", **given}
+    assert TPESampler(multivariate=True, group=True).wire() == {"name": "tpe", "multivariate": True, "group": True}
+
+
+def test_what_has_no_effect_is_taken_and_does_not_travel():
+    assert TPESampler(consider_prior=True, warn_independent_sampling=True).wire() == {"name": "tpe"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        ({"consider_prior": False}, "small prior_weight"),
+        ({"gamma": len}, "a tenth of the trials is good, at most 25"),
+        ({"weights": len}, "the 25 newest trials weigh the most"),
+        ({"constraints_func": len}, "a trial's constraints go with its tell"),
+    ],
+)
+def test_what_cannot_travel_is_refused_with_what_to_do(arguments, advice):
+    with pytest.raises(InvalidValue, match=advice):
+        TPESampler(**arguments)
 
 
 def test_settings_are_frozen():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from tpeak_server.domain.errors import Invalid, pointer
 
@@ -14,17 +14,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """An integer setting within [least, most]."""
+    """An integer setting within [least, most]. Where it is `optional`, null stands for the builder's own choice."""
 
     name: str
     default: int | None = None
     least: int = 0
     most: int = 2**53
+    optional: bool = False
 
     def checked(self, value: object, where: str) -> int:
         """The integer itself. Raises Invalid."""
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Invalid(f"{self.name} must be an integer, got {_shown(value)}", where=where)
+            raise _refused(self, "be an integer", value, where)
         _check_bounds(self, value, where)
         return value
 
@@ -37,21 +38,62 @@ class Number:
     default: float | None = None
     least: float
     most: float
+    optional: bool = False
 
     def checked(self, value: object, where: str) -> float:
         """The number as a float. Raises Invalid."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise Invalid(f"{self.name} must be a number, got {_shown(value)}", where=where)
+            raise _refused(self, "be a number", value, where)
         _check_bounds(self, value, where)
         return float(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """A setting that is true or false."""
+
+    name: str
+    default: bool | None = None
+    optional: bool = False
+
+    def checked(self, value: object, where: str) -> bool:
+        """The flag itself. Raises Invalid."""
+        if not isinstance(value, bool):
+            raise _refused(self, "be true or false", value, where)
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A setting that is one of some words."""
+
+    name: str
+    words: tuple[str, ...]
+    default: str | None = None
+    optional: bool = False
+
+    def checked(self, value: object, where: str) -> str:
+        """The word itself. Raises Invalid."""
+        if not isinstance(value, str) or value not in self.words:
+            raise _refused(self, f"be {' or '.join(map(repr, self.words))}", value, where)
+        return value
+
+
+Setting: TypeAlias = Count | Number | Flag | Choice
+Value: TypeAlias = float | bool | str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[T]):
-    """One thing that can be built from settings. A setting without a default must be given."""
+    """One thing that can be built from settings.
+
+    A setting without a default must be given, unless it is optional. `conflict` says of settings that are right one by
+    one which of them does not agree with the others, and why; None if all do.
+    """
 
     build: Callable[..., T]
-    settings: tuple[Count | Number, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    conflict: Callable[[Mapping[str, Any]], tuple[str, str] | None] = lambda full: None
 
 
 class Registry(Generic[T]):
@@ -64,12 +106,15 @@ class Registry(Generic[T]):
     def resolve(self, spec: Mapping[str, object]) -> dict[str, Any]:
         """The full spec: the name, then every setting. Raises Invalid where something is unknown, wrong or missing."""
         name = self._name(spec)
-        settings = self._kinds[name].settings
-        known = [setting.name for setting in settings]
+        kind = self._kinds[name]
+        known = [setting.name for setting in kind.settings]
         for key in spec:
             if key != "name" and key not in known:
                 raise Invalid(f"the {self._family} {name!r} has no setting {_hinted(key, known)}", where=self._at(key))
-        return {"name": name} | {setting.name: self._value(spec, setting) for setting in settings}
+        full = {"name": name} | {setting.name: self._value(spec, setting) for setting in kind.settings}
+        if conflict := kind.conflict(full):
+            raise Invalid(conflict[1], where=self._at(conflict[0]))
+        return full
 
     def build(self, spec: Mapping[str, object]) -> T:
         """What the spec describes, ready for use. Raises Invalid as `resolve` does."""
@@ -85,10 +130,13 @@ class Registry(Generic[T]):
             raise Invalid(f"there is no {self._family} {_hinted(name, known)}", where=self._at("name"))
         return name
 
-    def _value(self, spec: Mapping[str, object], setting: Count | Number) -> float:
+    def _value(self, spec: Mapping[str, object], setting: Setting) -> Value:
         if setting.name in spec:
-            return setting.checked(spec[setting.name], self._at(setting.name))
-        if setting.default is None:
+            given = spec[setting.name]
+            if given is None and setting.optional:
+                return None
+            return setting.checked(given, self._at(setting.name))
+        if setting.default is None and not setting.optional:
             raise Invalid(f"the {self._family} {spec['name']!r} needs {setting.name}", where=self._at(setting.name))
         return setting.default
 
@@ -96,11 +144,14 @@ class Registry(Generic[T]):
         return pointer([self._family, key])
 
 
+def _refused(setting: Setting, what: str, value: object, where: str) -> Invalid:
+    otherwise = ", or null" if setting.optional else ""
+    return Invalid(f"{setting.name} must {what}{otherwise}, got {_shown(value)}", where=where)
+
+
 def _check_bounds(setting: Count | Number, value: float, where: str) -> None:
     if not setting.least <= value <= setting.most:
-        raise Invalid(
-            f"{setting.name} must lie within {setting.least} .. {setting.most}, got {_shown(value)}", where=where
-        )
+        raise _refused(setting, f"lie within {setting.least} .. {setting.most}", value, where)
 
 
 def _hinted(key: object, known: Iterable[str]) -> str:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from tpeak_server.domain.settings import Count, Kind, Registry
+from collections.abc import Mapping
+from typing import Any
+
+from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Number, Registry
 from tpeak_server.samplers.random import RandomSampler
 from tpeak_server.samplers.seam import Sampler
 from tpeak_server.samplers.tpe import TPESampler
 
 MOST_CANDIDATES = 10_000
 """A study must not occupy the server with one suggestion."""
+
+LEAST_PRIOR, MOST_PRIOR = 1e-6, 1e6
+"""The prior is to count for something, and so are the trials."""
+
+
+def _conflict(full: Mapping[str, Any]) -> tuple[str, str] | None:
+    if full["group"] and full["multivariate"] is False:
+        return "group", "group draws parameters jointly: it needs multivariate to be true or null"
+    return None
+
 
 _SAMPLERS: Registry[Sampler] = Registry(
     "sampler",
@@ -18,8 +31,16 @@ _SAMPLERS: Registry[Sampler] = Registry(
             build=TPESampler,
             settings=(
                 Count(name="n_startup_trials", default=10),
-                Count(name="n_ei_candidates", default=24, least=1, most=MOST_CANDIDATES),
+                Count(name="n_ei_candidates", least=1, most=MOST_CANDIDATES, optional=True),
+                Flag(name="multivariate", optional=True),
+                Flag(name="group", default=False),
+                Flag(name="constant_liar", default=True),
+                Number(name="prior_weight", default=1.0, least=LEAST_PRIOR, most=MOST_PRIOR),
+                Flag(name="consider_magic_clip", default=True),
+                Flag(name="consider_endpoints", default=False),
+                Choice(name="reference", words=("optuna5",), optional=True),
             ),
+            conflict=_conflict,
         ),
     },
 )

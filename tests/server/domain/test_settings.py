@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tpeak_server.domain.errors import Invalid
-from tpeak_server.domain.settings import Count, Kind, Number, Registry
+from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Number, Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +96,74 @@ def test_what_is_wrong_is_explained(spec: dict[str, Any], where: str, message: s
     for attempt in (MILLS.resolve, MILLS.build):
         with pytest.raises(Invalid) as refused:
             attempt(spec)
+        assert (refused.value.where, refused.value.message) == (where, message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Oven:
+    fuel: str | None
+    loaves: int | None
+    heat: float | None
+    lit: bool | None
+    clean: bool
+
+
+OVENS: Registry[Oven] = Registry(
+    "oven",
+    {
+        "stone": Kind(
+            build=Oven,
+            settings=(
+                Choice(name="fuel", words=("wood", "coal"), optional=True),
+                Count(name="loaves", least=1, most=9, optional=True),
+                Number(name="heat", least=100.0, most=400.0, optional=True),
+                Flag(name="lit", optional=True),
+                Flag(name="clean", default=True),
+            ),
+            conflict=lambda full: (
+                ("clean", "coal is never clean") if full["fuel"] == "coal" and full["clean"] else None
+            ),
+        ),
+        "clay": Kind(build=Oven, settings=(Choice(name="fuel", words=("wood", "coal"), default="wood"),)),
+    },
+)
+
+
+def test_an_optional_setting_is_null_where_it_is_not_given() -> None:
+    nothing = {"name": "stone", "fuel": None, "loaves": None, "heat": None, "lit": None, "clean": True}
+    assert OVENS.resolve({"name": "stone"}) == nothing
+    assert OVENS.resolve(nothing) == nothing
+    assert OVENS.build(nothing) == Oven(fuel=None, loaves=None, heat=None, lit=None, clean=True)
+
+
+def test_words_and_flags_are_taken_as_they_are() -> None:
+    full = {"name": "stone", "fuel": "coal", "loaves": 3, "heat": 250.0, "lit": False, "clean": False}
+    assert OVENS.resolve(full) == full
+    assert OVENS.resolve({"name": "clay"}) == {"name": "clay", "fuel": "wood"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "where", "message"),
+    [
+        ({"fuel": "oil"}, "/oven/fuel", "fuel must be 'wood' or 'coal', or null, got 'oil'"),
+        ({"fuel": ["wood"]}, "/oven/fuel", "fuel must be 'wood' or 'coal', or null, got ['wood']"),
+        ({"fuel": True}, "/oven/fuel", "fuel must be 'wood' or 'coal', or null, got True"),
+        ({"loaves": 2.0}, "/oven/loaves", "loaves must be an integer, or null, got 2.0"),
+        ({"loaves": 10}, "/oven/loaves", "loaves must lie within 1 .. 9, or null, got 10"),
+        ({"heat": "hot"}, "/oven/heat", "heat must be a number, or null, got 'hot'"),
+        ({"heat": math.nan}, "/oven/heat", "heat must lie within 100.0 .. 400.0, or null, got nan"),
+        ({"lit": 1}, "/oven/lit", "lit must be true or false, or null, got 1"),
+        ({"clean": None}, "/oven/clean", "clean must be true or false, got None"),
+        ({"clean": "true"}, "/oven/clean", "clean must be true or false, got 'true'"),
+        ({"fuel": "coal"}, "/oven/clean", "coal is never clean"),
+    ],
+)
+def test_what_is_wrong_with_words_flags_and_all_together_is_explained(
+    spec: dict[str, Any], where: str, message: str
+) -> None:
+    for attempt in (OVENS.resolve, OVENS.build):
+        with pytest.raises(Invalid) as refused:
+            attempt({"name": "stone", **spec})
         assert (refused.value.where, refused.value.message) == (where, message)
 
 

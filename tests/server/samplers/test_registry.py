@@ -3,15 +3,47 @@ import pytest
 from tpeak_server.domain.errors import Invalid
 from tpeak_server.samplers import RandomSampler, TPESampler, build, resolve
 
+TPE = {
+    "name": "tpe",
+    "n_startup_trials": 10,
+    "n_ei_candidates": None,
+    "multivariate": None,
+    "group": False,
+    "constant_liar": True,
+    "prior_weight": 1.0,
+    "consider_magic_clip": True,
+    "consider_endpoints": False,
+    "reference": None,
+}
+
 
 def test_defaults_are_filled_in() -> None:
-    assert resolve({"name": "tpe"}) == {"name": "tpe", "n_startup_trials": 10, "n_ei_candidates": 24}
+    assert resolve({"name": "tpe"}) == TPE
     assert resolve({"name": "random"}) == {"name": "random"}
 
 
 def test_what_is_given_stands() -> None:
     given = {"n_ei_candidates": 100, "n_startup_trials": 0, "name": "tpe"}
-    assert resolve(given) == {"name": "tpe", "n_startup_trials": 0, "n_ei_candidates": 100}
+    assert resolve(given) == {**TPE, "n_startup_trials": 0, "n_ei_candidates": 100}
+    other = {
+        "name": "tpe",
+        "n_startup_trials": 5,
+        "n_ei_candidates": 24,
+        "multivariate": True,
+        "group": True,
+        "constant_liar": False,
+        "prior_weight": 0.5,
+        "consider_magic_clip": False,
+        "consider_endpoints": True,
+        "reference": "optuna5",
+    }
+    assert resolve(other) == other
+
+
+def test_a_spec_from_before_there_were_more_settings_still_builds() -> None:
+    old = {"name": "tpe", "n_startup_trials": 2, "n_ei_candidates": 24}
+    assert resolve(old) == {**TPE, **old}
+    assert isinstance(build(old), TPESampler)
 
 
 def test_a_resolved_spec_resolves_to_itself() -> None:
@@ -20,9 +52,9 @@ def test_a_resolved_spec_resolves_to_itself() -> None:
 
 
 def test_a_sampler_is_built_with_its_settings() -> None:
-    sampler = build({"name": "tpe", "n_startup_trials": 3})
+    sampler = build({"name": "tpe", "n_startup_trials": 3, "n_ei_candidates": 50, "multivariate": False})
     assert isinstance(sampler, TPESampler)
-    assert (sampler.n_startup_trials, sampler.n_ei_candidates) == (3, 24)
+    assert (sampler.n_startup_trials, sampler.n_ei_candidates, sampler.multivariate) == (3, 50, False)
     assert isinstance(build({"name": "random"}), RandomSampler)
 
 
@@ -61,7 +93,34 @@ def test_a_sampler_is_built_with_its_settings() -> None:
         (
             {"name": "tpe", "n_ei_candidates": 0},
             "/sampler/n_ei_candidates",
-            "n_ei_candidates must lie within 1 .. 10000, got 0",
+            "n_ei_candidates must lie within 1 .. 10000, or null, got 0",
+        ),
+        (
+            {"name": "tpe", "multivariate": "yes"},
+            "/sampler/multivariate",
+            "multivariate must be true or false, or null, got 'yes'",
+        ),
+        ({"name": "tpe", "constant_liar": 1}, "/sampler/constant_liar", "constant_liar must be true or false, got 1"),
+        (
+            {"name": "tpe", "prior_weight": 0},
+            "/sampler/prior_weight",
+            "prior_weight must lie within 1e-06 .. 1000000.0, got 0",
+        ),
+        (
+            {"name": "tpe", "reference": "optuna4"},
+            "/sampler/reference",
+            "reference must be 'optuna5', or null, got 'optuna4'",
+        ),
+        (
+            {"name": "tpe", "group": True, "multivariate": False},
+            "/sampler/group",
+            "group draws parameters jointly: it needs multivariate to be true or null",
+        ),
+        (
+            {"name": "tpe", "gamma": 0.1},
+            "/sampler/gamma",
+            "the sampler 'tpe' has no setting 'gamma'; there is n_startup_trials, n_ei_candidates, multivariate, "
+            "group, constant_liar, prior_weight, consider_magic_clip, consider_endpoints, reference",
         ),
     ],
 )

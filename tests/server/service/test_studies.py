@@ -11,6 +11,19 @@ import pytest
 Study = Any  # of conftest.py, which no module can import
 Service = Any
 
+TPE = {
+    "name": "tpe",
+    "n_startup_trials": 10,
+    "n_ei_candidates": None,
+    "multivariate": None,
+    "group": False,
+    "constant_liar": True,
+    "prior_weight": 1.0,
+    "consider_magic_clip": True,
+    "consider_endpoints": False,
+    "reference": None,
+}
+
 
 def create(service: Service, name: str, key: str | None = None, *, replica: int = 0, **more: Any) -> httpx.Response:
     body = {"request_id": key or service.key(), "name": name, **more}
@@ -46,7 +59,7 @@ def test_of_many_creators_on_two_replicas_who_would_not_load_one_succeeds(servic
 def test_a_study_without_settings_has_the_defaults(service: Service) -> None:
     study = create(service, "defaults").json()["study"]
     assert study["directions"] == ["minimize"]
-    assert study["sampler"] == {"name": "tpe", "n_startup_trials": 10, "n_ei_candidates": 24}
+    assert study["sampler"] == TPE
     assert study["pruner"]["name"] == "median"
     assert (study["state"], study["max_trials"], study["timeout_s"]) == ("open", None, None)
     assert (study["lease_seconds"], study["max_attempts"], study["seq"]) == (60.0, 3, 1)
@@ -76,7 +89,7 @@ def test_who_loads_with_other_settings_is_told_what_differs_and_what_is_stored_s
         {"field": "max_trials", "stored": 10, "asked": 20},
         {
             "field": "sampler",
-            "stored": {"name": "tpe", "n_startup_trials": 10, "n_ei_candidates": 24},
+            "stored": TPE,
             "asked": {"name": "random"},
         },
         {"field": "space", "stored": {"x": x}, "asked": {"x": {**x, "high": 9}}},

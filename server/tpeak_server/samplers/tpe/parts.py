@@ -41,10 +41,14 @@ def parts_of(
 
 
 def _optunas(view: View, names: list[str], *, grouped: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The groups of names with the same presence in all trials, or those that are always there and each other one."""
+    """The groups of names with the same presence in all trials, or those that are always there and each other one.
+
+    What no trial has is by itself, too.
+    """
     groups: dict[bytes, list[str]] = {}
     for name in names:
         present = ~np.isnan(view.columns[name])
-        groups.setdefault(present.tobytes() if grouped or present.all() else name.encode(), []).append(name)
+        together = present.any() and (grouped or present.all())
+        groups.setdefault(present.tobytes() if together else name.encode(), []).append(name)
     for group in groups.values():
         yield "joint" if len(group) > 1 else group[0], tuple(group)
