@@ -84,7 +84,7 @@ class Drawing:
 
     @property
     def _precision(self) -> Precision:
-        return np.float64 if self._rules.reference else np.float32
+        return np.float64 if self._rules.exact else np.float32
 
     def _candidates(self, uniforms: Sequence[tuple[Floats, Floats]]) -> Points:
         """Every suggestion's candidates, side by side: those from the good mixture, then mutations of the best."""

@@ -51,7 +51,7 @@ class Model:
 def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | None = None) -> Model:
     """The model of a view, with these pending trials among the bad ones."""
     layout = layout_of(space)
-    family = family_of(layout.axes, exact=rules.reference)
+    family = family_of(layout.axes, exact=rules.exact)
     points = layout.points(view.columns, len(view.numbers))
     best, bad = split(view, rules)
     weight = weights_by_rank(np.argsort(best).astype(np.float64), rules.rank_power) if rules.rank_power else None

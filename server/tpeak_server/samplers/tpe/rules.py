@@ -28,6 +28,11 @@ class Rules:
     most_kernels: int = 8192
     reference: bool = False
 
+    @property
+    def exact(self) -> bool:
+        """Whether every density is evaluated to the last digits, which kernels of any narrowness need, too."""
+        return self.reference or not (self.good_bandwidth.clip and self.bad_bandwidth.clip)
+
 
 OPTUNA5 = Rules(reference=True)
 """Optuna 5.0's."""

@@ -72,12 +72,17 @@ class TPESampler:
         found: list[dict[str, float]] = [{} for _ in streams]
         for purpose, names in parts_of(view, space, given, self):
             part = {name: space[name] for name in names}
-            drawing = self._drawing(view, part, pending, given)
-            for start in range(0, len(streams), AT_ONCE):
-                chunk = [stream(purpose) for stream in streams[start : start + AT_ONCE]]
+            seen = {name: pending[name] for name in part}
+            drawing = self._drawing(view, part, seen, given)
+            for start in range(0, len(streams), self._at_once):
+                if start and self._at_once == 1:
+                    drawing = self._drawing(view, part, seen, given)
+                chunk = [stream(purpose) for stream in streams[start : start + self._at_once]]
                 uniforms = [uniforms_of(drawing.model, self.rules, generator) for generator in chunk]
                 for values, drawn in zip(found[start:], drawing.draw(uniforms), strict=False):
                     values.update(drawn)
+                    if self._at_once == 1:
+                        seen = {name: np.append(column, drawn[name]) for name, column in seen.items()}
         return [_suggestion(values, given) for values in found]
 
     def explain(
@@ -128,6 +133,11 @@ class TPESampler:
             drawing = self._drawing(view, {name: space[name] for name in names}, pending, {})
             total += drawing.log_ratio(drawing.model.points({name: points[name] for name in names}))
         return total
+
+    @property
+    def _at_once(self) -> int:
+        """A drawing goes on beside its own suggestions; where that changes the densities, or is unwanted, it ends."""
+        return AT_ONCE if self.constant_liar and not self.rules.reference else 1
 
     def _drawing(self, view: View, space: Space, pending: Mapping[str, Floats], given: Mapping[str, float]) -> Drawing:
         seen = {name: pending[name] for name in space} if self.constant_liar else {}
