@@ -138,18 +138,3 @@ def test_an_argument_means_what_it_means_in_optuna(arguments: dict[str, Any], co
 def test_a_conditional_space_falls_into_optunas_parts(arguments: dict[str, Any], count: int) -> None:
     running = with_state(conditional(6), state=RUNNING, values=())
     assert_optunas(conditional(count) + running, MIXED, **arguments)
-
-
-@sizes
-@pytest.mark.parametrize("name", MIXED)
-def test_of_several_objectives_each_parameter_has_optunas_densities(name: str, count: int) -> None:
-    space = {name: MIXED[name]}
-    assert_optunas(complete_trials(space, count, objectives=2), space, ["minimize", "maximize"])
-
-
-@sizes
-@pytest.mark.parametrize("arguments", [{}, {"multivariate": True}, {"group": True}], ids=str)
-def test_of_several_objectives_parameters_are_independent_unless_asked_otherwise(
-    arguments: dict[str, Any], count: int
-) -> None:
-    assert_optunas(complete_trials(MIXED, count, objectives=2), MIXED, ["maximize", "minimize"], **arguments)
