@@ -190,7 +190,7 @@ def test_every_proposal_is_drawn_again_the_same_or_the_history_says_why_not(stor
 def test_the_storm_was_one(storm: Storm) -> None:
     kinds = Counter(row["kind"] for row in storm.rows["events"])
     assert min(kinds[kind] for kind in ("issued", "told", "released", "expired", "added", "attrs")) >= 5
-    assert min(kinds[kind] for kind in ("returned", "cancelled", "failed", "retried", "deleted")) >= 3
+    assert min(kinds[kind] for kind in ("returned", "cancelled", "failed", "retried", "deleted")) >= 1
     assert kinds["host_paused"] >= 1
     ends = Counter(row["ended"] for row in storm.rows["leases"])
     assert min(ends[end] for end in ("told", "released", "expired")) >= 5
