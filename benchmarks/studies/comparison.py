@@ -102,7 +102,7 @@ def named(comparison: Comparison) -> dict[str, tuple[str, Sequence[float]]]:
         result = comparison.duel(other, headline)
         for outcome in ("wins", "ties", "losses"):
             figures[f"{outcome}_{other}"] = ("problems", [float(getattr(result, outcome))])
-        figures[f"p_{other}"] = ("probability", [result.p_problems])
+        figures[f"p_{other}"] = ("probability", [result.by_problem.p])
     return figures
 
 
@@ -136,11 +136,12 @@ def _duels(comparison: Comparison, other: str) -> str:
         cells = [f"{name} ({len(of)})"]
         for point in comparison.checkpoints:
             result = comparison.duel(other, point, of)
-            cells += [
-                f"{result.wins}/{result.ties}/{result.losses}",
-                f"{result.p_problems:.3g}",
-                f"{result.p_studies:.3g}",
-            ]
+            outcome = f"{result.wins}/{result.ties}/{result.losses}"
+            cells += [outcome, str(result.by_problem), str(result.by_study)]
         rows.append(cells)
     columns = [text for point in comparison.checkpoints for text in (f"W/T/L @{point}", "p problems", "p studies")]
-    return table(f"{comparison.labels[0]} against {other}", ["", *columns], rows)
+    return table(
+        f"{comparison.labels[0]} against {other}: wins/ties/losses, and Wilcoxon's p (+ is better)",
+        ["", *columns],
+        rows,
+    )

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,17 +22,28 @@ TIE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Significance:
+    """Wilcoxon's two-sided p of two samplers being equally good, and whether the signed ranks favour the first."""
+
+    p: float
+    better: bool
+
+    def __str__(self) -> str:
+        return f"{self.p:.2g} {'+' if self.better else '-'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Duel:
     """One sampler against another: on how many problems its mean regret is less, equal and greater.
 
-    `p_problems` is Wilcoxon's two-sided p over the problems' means, `p_studies` over all pairs of studies.
+    `by_problem` is the test over the problems' means, `by_study` over all pairs of studies.
     """
 
     wins: int
     ties: int
     losses: int
-    p_problems: float
-    p_studies: float
+    by_problem: Significance
+    by_study: Significance
 
 
 def ranks(regrets: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -48,14 +59,15 @@ def duel(own: Floats, other: Floats) -> Duel:
         wins=int((difference < -TIE).sum()),
         ties=int((np.abs(difference) <= TIE).sum()),
         losses=int((difference > TIE).sum()),
-        p_problems=_wilcoxon(difference),
-        p_studies=_wilcoxon((own - other).ravel()),
+        by_problem=significance(difference),
+        by_study=significance((own - other).ravel()),
     )
 
 
-def _wilcoxon(differences: Floats | Sequence[float]) -> float:
-    """The two-sided p of the differences being symmetric about 0; 1 where all are 0."""
-    differences = np.asarray(differences)
-    if not differences.any():
-        return 1.0
-    return float(wilcoxon(differences, zero_method="wilcox").pvalue)
+def significance(differences: Floats) -> Significance:
+    """Whether differences (n,), own less other, are symmetric about 0; differences of 0 say nothing."""
+    told = differences[differences != 0.0]
+    if not len(told):
+        return Significance(p=1.0, better=False)
+    signed = np.sign(told) * rankdata(np.abs(told))
+    return Significance(p=float(wilcoxon(told).pvalue), better=bool(signed.sum() < 0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from studies.ranking import duel, ranks
+from studies.ranking import Significance, duel, ranks
 
 
 def test_equals_share_a_rank() -> None:
@@ -26,5 +26,11 @@ def test_wins_ties_and_losses_are_by_problem() -> None:
 def test_what_is_always_better_is_significantly_better() -> None:
     other = np.arange(1.0, 9.0).reshape(4, 2)
     result = duel(0.9 * other, other)
-    assert (result.p_problems, result.p_studies) == (0.125, 0.0078125)
-    assert duel(other, other).p_problems == 1.0
+    assert result.by_problem == Significance(p=0.125, better=True)
+    assert result.by_study == Significance(p=0.0078125, better=True)
+    assert duel(other, 0.9 * other).by_problem == Significance(p=0.125, better=False)
+
+
+def test_studies_that_are_all_alike_tell_nothing() -> None:
+    same = np.ones((3, 2))
+    assert duel(same, same).by_study == Significance(p=1.0, better=False)
