@@ -41,13 +41,16 @@ CALM = "nothing"
 """Not a fault: the time after them, with a light load."""
 
 HEAVY = frozenset(kind for group in GROUPS for kind in group)
-"""What requests may feel; a cut connection between a server and PostgreSQL they must not."""
+"""What takes a server or PostgreSQL away; a connection between them that is cut, no request may feel."""
 
 APART_S = 3.5
 """Between two faults of a group."""
 
 DOWN_S = 1.0
 """How long what was killed stays away."""
+
+FELT = HEAVY | {STALL}
+"""What requests may feel: a stalled connection, too, if it holds a study's lock when it falls silent."""
 
 STALL_S = 3.0
 CUTS = (CUT, CUT, CUT_AFTER, CUT_AFTER, CUT_BEFORE, STALL, LATE)

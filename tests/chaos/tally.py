@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from tests.chaos.facts import Facts, Row, StudyFacts, canonical
 from tests.chaos.history import Operation
 from tests.chaos.invariants import leases
-from tests.chaos.schedule import CALM, CUT_AFTER, FAST, HEAVY, IMMEDIATE, SERVER_KILL
+from tests.chaos.schedule import CALM, CUT_AFTER, FAST, FELT, HEAVY, IMMEDIATE, SERVER_KILL
 
 EXPECTED: Mapping[str, int] = {
     "requests": 100_000, "ask replays": 100, "tell replays": 100, "report replays": 300,
@@ -89,6 +89,7 @@ class Health:
     def __init__(self, facts: Facts) -> None:
         self.busy = facts.seen.get("p99 lag of the machine, ms", 0) > LAG_MS
         self._calm_from = max((fault["start"] for fault in facts.faults if fault["kind"] == CALM), default=0.0)
+        self._felt = [fault for fault in facts.faults if fault["kind"] in FELT]
         self._heavy = [fault for fault in facts.faults if fault["kind"] in HEAVY]
         self._answered = [one for one in facts.operations if one.ok and one.end is not None]
         calm = [one for one in facts.operations if self._calm(one) and one.id not in facts.interfered]
@@ -147,7 +148,7 @@ class Health:
 
     def _calm(self, operation: Operation) -> bool:
         end = operation.at if operation.end is None else operation.end
-        return not any(f["start"] <= end and operation.at <= f["end"] + AROUND_S for f in self._heavy)
+        return not any(f["start"] <= end and operation.at <= f["end"] + AROUND_S for f in self._felt)
 
     def _recoveries(self, kinds: set[str]) -> list[float]:
         """For each fault that no other overlaps at its start: the time until a write sent after it was answered."""
