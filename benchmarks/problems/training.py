@@ -22,11 +22,11 @@ TREES: Mapping[str, Tree] = {
     "digits-mlp": Tree(
         branches={
             "": (
-                Axis(name="learning_rate", low=1e-4, high=1e-1, count=7, log=True),
-                Axis(name="width", low=8, high=128, count=5, log=True, whole=True),
+                Axis(name="learning_rate", low=1e-4, high=1e-1, count=6, log=True),
+                Axis(name="width", low=8, high=128, count=3, log=True, whole=True),
                 Axis(name="layers", low=1, high=2, count=2, whole=True),
-                Axis(name="decay", low=1e-5, high=1e1, count=4, log=True),
-                Axis(name="batch_size", low=8, high=128, count=3, log=True, whole=True),
+                Axis(name="decay", low=1e-5, high=1e1, count=3, log=True),
+                Axis(name="batch_size", low=8, high=128, count=2, log=True, whole=True),
                 Axis(name="activation", choices=("relu", "tanh")),
             )
         }
@@ -35,9 +35,9 @@ TREES: Mapping[str, Tree] = {
         branches={
             "": (
                 Axis(name="scaling", choices=("none", "standard", "minmax", "robust")),
-                Axis(name="components", low=1, high=13, count=13, whole=True),
-                Axis(name="neighbours", low=1, high=40, count=9, log=True, whole=True),
-                Axis(name="power", low=1.0, high=5.0, count=5),
+                Axis(name="components", low=1, high=13, count=7, whole=True),
+                Axis(name="neighbours", low=1, high=40, count=7, log=True, whole=True),
+                Axis(name="power", low=1.0, high=5.0, count=3),
                 Axis(name="weights", choices=("uniform", "distance")),
             )
         }
@@ -45,10 +45,10 @@ TREES: Mapping[str, Tree] = {
     "breast-cancer-boosting": Tree(
         branches={
             "": (
-                Axis(name="learning_rate", low=1e-3, high=1.0, count=7, log=True),
-                Axis(name="rounds", low=10, high=160, count=5, log=True, whole=True),
-                Axis(name="depth", low=1, high=5, count=5, whole=True),
-                Axis(name="subsample", low=0.4, high=1.0, count=3),
+                Axis(name="learning_rate", low=1e-3, high=1.0, count=6, log=True),
+                Axis(name="rounds", low=10, high=160, count=4, log=True, whole=True),
+                Axis(name="depth", low=1, high=5, count=3, whole=True),
+                Axis(name="subsample", low=0.4, high=1.0, count=2),
                 Axis(name="features", low=0.1, high=1.0, count=3, log=True),
             )
         }
@@ -58,25 +58,25 @@ TREES: Mapping[str, Tree] = {
             "": (
                 Axis(name="kind", choices=("forest", "extra")),
                 Axis(name="bootstrap", choices=(False, True)),
-                Axis(name="depth", low=1, high=24, count=7, log=True, whole=True),
-                Axis(name="leaf", low=1, high=64, count=7, log=True, whole=True),
-                Axis(name="features", low=0.1, high=1.0, count=6),
+                Axis(name="depth", low=1, high=24, count=5, log=True, whole=True),
+                Axis(name="leaf", low=1, high=64, count=5, log=True, whole=True),
+                Axis(name="features", low=0.1, high=1.0, count=4),
             )
         }
     ),
     "digits-svm": Tree(
-        common=(Axis(name="c", low=1e-3, high=1e3, count=10, log=True),),
+        common=(Axis(name="c", low=1e-3, high=1e3, count=8, log=True),),
         choice="kernel",
         branches={
             "linear": (),
-            "rbf": (Axis(name="rbf_gamma", low=1e-5, high=1e1, count=13, log=True),),
+            "rbf": (Axis(name="rbf_gamma", low=1e-5, high=1e1, count=9, log=True),),
             "poly": (
-                Axis(name="poly_gamma", low=1e-5, high=1e1, count=7, log=True),
+                Axis(name="poly_gamma", low=1e-5, high=1e1, count=5, log=True),
                 Axis(name="degree", low=2, high=5, count=4, whole=True),
                 Axis(name="poly_offset", low=0.0, high=4.0, count=3),
             ),
             "sigmoid": (
-                Axis(name="sigmoid_gamma", low=1e-5, high=1e1, count=7, log=True),
+                Axis(name="sigmoid_gamma", low=1e-5, high=1e1, count=5, log=True),
                 Axis(name="sigmoid_offset", low=-2.0, high=2.0, count=5),
             ),
         },
@@ -86,22 +86,22 @@ TREES: Mapping[str, Tree] = {
         choice="model",
         branches={
             "knn": (
-                Axis(name="neighbours", low=1, high=100, count=12, log=True, whole=True),
+                Axis(name="neighbours", low=1, high=100, count=8, log=True, whole=True),
                 Axis(name="weights", choices=("uniform", "distance")),
-                Axis(name="power", low=1.0, high=4.0, count=4),
+                Axis(name="power", low=1.0, high=4.0, count=3),
             ),
             "svm": (
-                Axis(name="svm_c", low=1e-3, high=1e3, count=10, log=True),
-                Axis(name="gamma", low=1e-6, high=1e1, count=11, log=True),
+                Axis(name="svm_c", low=1e-3, high=1e3, count=8, log=True),
+                Axis(name="gamma", low=1e-6, high=1e1, count=8, log=True),
             ),
             "forest": (
                 Axis(name="depth", low=1, high=16, count=5, log=True, whole=True),
-                Axis(name="leaf", low=1, high=32, count=6, log=True, whole=True),
-                Axis(name="features", low=0.05, high=1.0, count=5, log=True),
+                Axis(name="leaf", low=1, high=32, count=4, log=True, whole=True),
+                Axis(name="features", low=0.05, high=1.0, count=4, log=True),
             ),
             "logistic": (
-                Axis(name="logistic_c", low=1e-4, high=1e3, count=12, log=True),
-                Axis(name="l1_share", low=0.0, high=1.0, count=5),
+                Axis(name="logistic_c", low=1e-4, high=1e3, count=8, log=True),
+                Axis(name="l1_share", low=0.0, high=1.0, count=4),
             ),
         },
     ),

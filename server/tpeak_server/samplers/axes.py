@@ -78,6 +78,17 @@ class Axes:
             value = float(round(value))
         return min(max(value, low), high)
 
+    def snapped(self, units: Floats) -> Floats:
+        """Where the values at these u (d, n) are, themselves: on a grid, and as floats, there are not that many."""
+        values = self.origin + units * self.unit
+        if self.log.any():
+            values[self.log] = np.exp(values[self.log])
+        snapped = self.units(np.clip(values, self.low, self.high))
+        for axis, numeric in enumerate(self.numerics):
+            if numeric.step is not None:
+                snapped[axis] = self.cells_at(axis, self.grid_index(axis, units[axis])).centre
+        return snapped
+
     def grid_size(self, axis: int) -> float:
         """How many values a discrete axis has; infinite if the parameter is continuous."""
         numeric = self.numerics[axis]

@@ -79,13 +79,30 @@ class Layout:
 
     def points(self, columns: Mapping[str, Floats], count: int) -> Points:
         """The coordinates of `count` points from internal values by name; what is no value of the range is missing."""
-        return self._points(
-            _stacked(columns, self.numeric_names, count), _stacked(columns, self.categorical_names, count)
-        )
+        return self.points_of_rows(self.rows(columns, count))
+
+    def rows(self, columns: Mapping[str, Floats], count: int) -> Floats:
+        """Internal values by name as rows (d + e, count), NaN for a name that is not there."""
+        names = [*self.numeric_names, *self.categorical_names]
+        rows = np.full((len(names), count), np.nan)
+        for row, name in zip(rows, names, strict=True):
+            if name in columns:
+                row[:] = columns[name]
+        return rows
+
+    def points_of_rows(self, rows: Floats) -> Points:
+        """The coordinates of points from internal values (d + e, n)."""
+        d = len(self.numeric_names)
+        return self._points(rows[:d], rows[d:])
 
     def point(self, values: Mapping[str, float]) -> Points:
         """The coordinates of one point; the names that `values` lacks are missing."""
-        return self._points(_column(values, self.numeric_names), _column(values, self.categorical_names))
+        names = [*self.numeric_names, *self.categorical_names]
+        return self.points_of_rows(np.array([values.get(name, np.nan) for name in names])[:, np.newaxis])
+
+    def snapped(self, points: Points) -> Points:
+        """The points, moved to the places of the values that they stand for."""
+        return Points(self.axes.snapped(points.unit), points.choice)
 
     def uniform(self, fractions: Floats) -> Points:
         """The one point at these fractions of its ranges, (d + e,) in [0, 1): numeric coordinates first."""
@@ -131,17 +148,3 @@ def layout_of(space: Space) -> Layout:
         sizes=np.array(list(categorical.values()), dtype=np.int64).reshape(-1, 1),
         singles=singles,
     )
-
-
-def _stacked(columns: Mapping[str, Floats], names: tuple[str, ...], count: int) -> Floats:
-    """The named columns as rows (names, count), NaN for a name that is not there."""
-    rows = np.full((len(names), count), np.nan)
-    for row, name in zip(rows, names, strict=True):
-        if name in columns:
-            row[:] = columns[name]
-    return rows
-
-
-def _column(values: Mapping[str, float], names: tuple[str, ...]) -> Floats:
-    """The named values as one column (names, 1), NaN for a name that is not there."""
-    return np.array([values.get(name, np.nan) for name in names], dtype=np.float64)[:, np.newaxis]

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
 
-Stream: TypeAlias = Callable[[str], np.random.Generator]
-"""The randomness of one suggestion: a generator by purpose ('joint', or a parameter's name), always the same one for
-the same study seed, trial number and purpose."""
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The randomness of one suggestion: generators that are always the same for the same arguments.
+
+    `parameter` is the name of a late parameter that is drawn by itself, whatever the purpose.
+    """
+
+    seed: int
+    number: int
+    parameter: str = ""
+
+    def __call__(self, purpose: str) -> np.random.Generator:
+        """The trial's own generator for a purpose: 'joint', or a parameter's name."""
+        return _generator(self.seed, self.number, _hash(self.parameter or purpose))
+
+    def of_study(self, purpose: str) -> np.random.Generator:
+        """The generator for a purpose that all trials of the study share."""
+        return _generator(self.seed, _hash(purpose))
+
+
+def _generator(*entropy: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+
+
+@lru_cache(maxsize=4096)
+def _hash(purpose: str) -> int:
+    return int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest())
 
 
 class Sampler(Protocol):

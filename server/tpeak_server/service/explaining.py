@@ -15,8 +15,8 @@ from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.samplers.nearest import distances
 from tpeak_server.samplers.registry import build
 from tpeak_server.samplers.replay import Drawn, Replay, not_drawn, replay
+from tpeak_server.samplers.seam import Stream
 from tpeak_server.service.past import Moment, Rebuilding, numbered
-from tpeak_server.service.proposing import stream_of
 from tpeak_server.storage.database import Database
 from tpeak_server.storage.history import load_trials
 from tpeak_server.storage.past import Past, events, parts, read
@@ -109,7 +109,7 @@ def _explained(past: Past, then: Moment, nearest: Sequence[Neighbour]) -> Explai
         view=view,
         space=space,
         pending=pending,
-        stream=stream_of(past.study.seed, past.number),
+        stream=Stream(past.study.seed, past.number),
         values={name: value for name, (_, value) in proposed.items()},
         version=record.trial.sampler_version or "",
         changed=then.changed,

@@ -7,7 +7,6 @@ history: a sampler's model of it is then worth keeping, and one trial in fifty c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -177,7 +176,7 @@ class Sampling:
         created = [ledger.record(n) for n in sorted(ledger.changes.created)]
         pending = _with_created(scene, created, ledger.interned)
         sampler = self.sampler(ledger.study)
-        streams = [stream_of(ledger.study.seed, number) for number in range(first, first + count)]
+        streams = [Stream(ledger.study.seed, number) for number in range(first, first + count)]
         drawn = sampler.suggest(scene.view, space, pending, streams)
         return Prepared(first=first, points=[_point(suggestion, scene, sampler) for suggestion in drawn])
 
@@ -210,7 +209,7 @@ class Plan:
         points: list[Point] = []
         for scene, count in self.scenes:
             numbers = range(self.first + len(points), self.first + len(points) + count)
-            streams = [stream_of(self.seed, number) for number in numbers]
+            streams = [Stream(self.seed, number) for number in numbers]
             pending = _with_points(scene, [*self.before, *points])
             drawn = self.sampler.suggest(scene.view, scene.space, pending, streams)
             points += [_point(suggestion, scene, self.sampler) for suggestion in drawn]
@@ -222,16 +221,6 @@ class Plan:
             for suggest, known, scene in self.late
         }
         return Prepared(first=self.first, points=points, late=late, ahead=self.ahead)
-
-
-def stream_of(seed: int, number: int) -> Stream:
-    """The randomness of one trial: a generator by purpose, from (study seed, trial number, hash of the purpose)."""
-
-    def stream(purpose: str) -> np.random.Generator:
-        name = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest())
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number, name])))
-
-    return stream
 
 
 def space_of(
@@ -277,8 +266,8 @@ def late_scene(history: History, record: TrialRecord, suggest: Suggest, known: M
 
 def draw_late(sampler: Sampler, seed: int, suggest: Suggest, known: Mapping[str, float], scene: Scene) -> float:
     """A late parameter's internal value, from a stream of its own."""
-    stream = stream_of(seed, suggest.number)
-    drawn = sampler.suggest(scene.view, scene.space, scene.pending, [lambda _: stream(suggest.name)], fixed=known)
+    stream = Stream(seed, suggest.number, suggest.name)
+    drawn = sampler.suggest(scene.view, scene.space, scene.pending, [stream], fixed=known)
     return drawn[0].values[suggest.name]
 
 

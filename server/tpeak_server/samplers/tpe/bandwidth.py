@@ -17,11 +17,12 @@ PRIOR_BANDWIDTH = 1.0
 class BandwidthRule:
     """What bounds a bandwidth.
 
-    It is at least 1 / (n + 2) with n trials, down to `least` of the range; `clip=False` bounds it by 1e-12 only. With
-    `endpoints` the ends of the range are neighbours, too.
+    It is at least 1 / (n + 2) ** `exponent` with n trials, down to `least` of the range (Watanabe, section 3.3);
+    `clip=False` bounds it by 1e-12 only. With `endpoints` the ends of the range are neighbours, too.
     """
 
     least: float = 0.01
+    exponent: float = 1.0
     clip: bool = True
     endpoints: bool = False
 
@@ -29,7 +30,7 @@ class BandwidthRule:
         """The smallest bandwidth allowed (d, 1) among that many trials (d, 1)."""
         if not self.clip:
             return np.full(count.shape, 1e-12)
-        smallest: Floats = np.maximum(self.least, 1.0 / (count + 2.0))
+        smallest: Floats = np.maximum(self.least, (count + 2.0) ** -self.exponent)
         return smallest
 
 

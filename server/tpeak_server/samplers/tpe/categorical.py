@@ -38,6 +38,10 @@ class Categoricals:
             self.sizes,
         )
 
+    def take(self, which: slice) -> Categoricals:
+        """Some of the kernels."""
+        return Categoricals(self.own[:, which], self.log_other[:, which], self.log_lift, self.stay, self.sizes)
+
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> NDArray[np.int64]:
         """One choice (e, c) from each of the chosen kernels (c,)."""
         own = self.own[:, kernels]

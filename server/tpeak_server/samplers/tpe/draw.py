@@ -9,7 +9,7 @@ import numpy as np
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import Points
 from tpeak_server.samplers.tpe.candidates import mutated, rows_of_mutation
-from tpeak_server.samplers.tpe.mixture import Kernels, Precision
+from tpeak_server.samplers.tpe.mixture import Kernels, Looked, Precision
 from tpeak_server.samplers.tpe.model import Model
 from tpeak_server.samplers.tpe.rules import Rules
 
@@ -33,18 +33,20 @@ class Drawing:
         self.model = model
         self._rules = rules
         self._given = given
-        self._taken = model.points(pending)
-        self._liars = model.bad.beside(self._taken) if len(self._taken) else None
-        self._visited = model.visited.with_points(self._taken) if model.visited else None
+        taken, self._liars = model.pending(pending)
+        self._visited = model.visited.with_points(taken) if model.visited else None
 
     def draw(self, uniforms: Sequence[tuple[Floats, Floats]]) -> Iterator[dict[str, float]]:
         """The internal values of the best candidate for each of the `uniforms_of` some streams, in order."""
         raw = self._candidates(uniforms)
         points = self.model.structure.active(raw)
-        good = self.model.good.kernels.log_sum(points)
-        bad = self.model.bad.kernels.log_sum(points, self._precision)
-        lies = self._lies(points)
+        looked = self.model.good.kernels.look(points)
+        good = self.model.good.kernels.log_sum(looked)
+        bad = self.model.bad.kernels.log_sum(looked, self._precision)
+        lies = self._lies(looked)
         width = len(good) // len(uniforms)
+        # Each may become pending to the suggestions after it.
+        liars = self.model.bad.beside(self.model.layout.snapped(points)) if len(uniforms) > 1 else None
         repeated = self._visited.has(points) if self._visited else np.zeros(len(good), dtype=bool)
         for start in range(0, len(good), width):
             block = slice(start, start + width)
@@ -52,19 +54,19 @@ class Drawing:
             if self._visited:
                 repeated[block] |= self._visited.has(points.take(block))
             scores[repeated[block]] = -np.inf
-            best = start + self._best(scores, good[block], points.take(block), lies[block])
+            best = start + self._best(scores, good[block], looked.take(block), lies[block])
             chosen = raw.take(slice(best, best + 1))
             if repeated[best]:
                 chosen = self._fresh(chosen, uniforms[start // width][0])
-            values = {**self.model.layout.values(chosen), **self._given}
-            yield values
-            liar = self._take(values)
+            yield {**self.model.layout.values(chosen), **self._given}
+            known = None if repeated[best] or liars is None else liars.take(slice(best, best + 1))
+            liar = self._take(chosen, known)
             if start + width < len(good):
                 rest = slice(start + width, None)
-                lies[rest] = np.logaddexp(lies[rest], liar.log_sum(points.take(rest)))
+                lies[rest] = np.logaddexp(lies[rest], liar.log_sum(looked.take(rest)))
 
     def log_ratio(self, points: Points) -> Floats:
-        """The score log l - log g (c,) of active points."""
+        """The score log l - log g (c,) of active points, to the last digits."""
         return self.model.log_ratio(points, self._liars)
 
     def weighed(self, uniforms: tuple[Floats, Floats]) -> tuple[list[dict[str, float]], Floats]:
@@ -88,23 +90,25 @@ class Drawing:
 
     def _candidates(self, uniforms: Sequence[tuple[Floats, Floats]]) -> Points:
         """Every suggestion's candidates, side by side: those from the good mixture, then mutations of the best."""
-        given = self.model.layout.point(self._given)
-        drawn = self.model.good.kernels.sample(np.concatenate([one for one, _ in uniforms], axis=1), given)
+        given = self.model.layout.point(self._given) if self._given else None
+        together = uniforms[0][0] if len(uniforms) == 1 else np.concatenate([one for one, _ in uniforms], axis=1)
+        drawn = self.model.good.kernels.sample(together, given)
         local = uniforms[0][1].shape[1]
         if not (local and len(self.model.elite)):
             return drawn
         changed = mutated(self.model.layout, self.model.elite, np.concatenate([two for _, two in uniforms], axis=1))
-        changed = changed.where_given(given)
+        if given is not None:
+            changed = changed.where_given(given)
         # Both kinds come suggestion by suggestion; together they are to do so, too.
         count = len(uniforms)
         at = np.arange(len(drawn)).reshape(count, -1)
         local_at = len(drawn) + np.arange(len(changed)).reshape(count, -1)
         return drawn.joined(changed).take(np.concatenate([at, local_at], axis=1).ravel())
 
-    def _lies(self, points: Points) -> Floats:
+    def _lies(self, points: Looked) -> Floats:
         return np.full(len(points), -np.inf) if self._liars is None else self._liars.log_sum(points)
 
-    def _best(self, scores: Floats, good: Floats, points: Points, lies: Floats) -> int:
+    def _best(self, scores: Floats, good: Floats, points: Looked, lies: Floats) -> int:
         """The best candidate; of equal ones the first, whichever way their last digits were rounded."""
         best = int(np.argmax(scores))
         if not np.isfinite(scores[best]):
@@ -128,10 +132,10 @@ class Drawing:
         best = int(new[np.argmax(self.log_ratio(points.take(new)).round(DIGITS))])
         return raw.take(slice(best, best + 1))
 
-    def _take(self, values: Mapping[str, float]) -> Kernels:
-        """From now on the point is pending, as the returned kernel."""
-        chosen = self.model.structure.active(self.model.layout.point(values))
-        liar = self.model.bad.beside(chosen)
+    def _take(self, raw: Points, known: Kernels | None) -> Kernels:
+        """From now on the point is pending, as the returned kernel; the known one, if it is."""
+        chosen = self.model.structure.active(raw)
+        liar = known or self.model.bad.beside(self.model.layout.snapped(chosen))
         self._liars = self._liars.joined(liar) if self._liars else liar
         if self._visited:
             self._visited = self._visited.with_points(chosen)

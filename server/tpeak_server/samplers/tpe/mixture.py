@@ -15,13 +15,28 @@ from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import MISSING, Layout, Points
 from tpeak_server.samplers.tpe.bandwidth import PRIOR_BANDWIDTH, BandwidthRule, Neighbours, fit_bandwidths
 from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
-from tpeak_server.samplers.tpe.normal import NormalFamily, Normals
+from tpeak_server.samplers.tpe.normal import Features, NormalFamily, Normals
 from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT, weights_by_age
 
 HELD_BY_EXP = {np.float64: 600.0, np.float32: 80.0}
 """A sum whose logarithm is within this has lost nothing to the ends of the range, which lie beyond 700 and 87."""
 
 Precision: TypeAlias = type[np.float64] | type[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Points as all mixtures of one space look at them."""
+
+    numeric: Features
+    choice: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.choice.T)
+
+    def take(self, which: NDArray[np.int64] | slice) -> Looked:
+        """Some of the points."""
+        return Looked(self.numeric.take(which), self.choice[:, which])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +57,27 @@ class Kernels:
             self.family,
         )
 
-    def log_each(self, points: Points, precision: Precision = np.float64) -> NDArray[np.floating]:
+    def take(self, which: slice) -> Kernels:
+        """Some of the kernels."""
+        return Kernels(self.weight[which], self.normals.take(which), self.categoricals.take(which), self.family)
+
+    def look(self, points: Points) -> Looked:
+        """The points as every mixture of this space looks at them."""
+        return Looked(self.family.features(points.unit), points.choice)
+
+    def log_each(self, points: Looked, precision: Precision = np.float64) -> NDArray[np.floating]:
         """The log density of every kernel at every point (c, kernels), without the weights."""
-        each = self.family.log_density(self.normals, points.unit, precision)
+        each = self.family.log_density(self.normals, points.numeric, precision)
         if len(points.choice):
             self.categoricals.add_log_density(each, points.choice)
         return each
 
-    def log_sum(self, points: Points, precision: Precision = np.float64) -> Floats:
+    def log_sum(self, points: Looked, precision: Precision = np.float64) -> Floats:
         """The log of the weighted sum at every point (c,)."""
         each = self.log_each(points, precision)
+        if len(self.weight) == 1:
+            only: Floats = np.add(each[:, 0], np.log(self.weight), dtype=np.float64)
+            return only
         # Most often exp() can hold them as they are, which saves two walks through a large array; in place it saves
         # the memory of another one, which costs half as much as exp() itself.
         with np.errstate(over="ignore", under="ignore", divide="ignore"):
@@ -64,16 +90,19 @@ class Kernels:
         found: Floats = log_sum.astype(np.float64, copy=False)
         return found
 
-    def sample(self, uniforms: Floats, given: Points) -> Points:
-        """One point a column of `uniforms` (1 + d + e, c), conditional on the one given point's coordinates."""
+    def sample(self, uniforms: Floats, given: Points | None = None) -> Points:
+        """One point a column of `uniforms` (1 + d + e, c), conditional on one given point's coordinates, if any."""
         d = len(self.normals.centre)
-        log_density = self.log_each(given)[0]
-        cumulative = np.cumsum(self.weight * np.exp(log_density - log_density.max()))
+        weight = self.weight
+        if given is not None:
+            log_density = self.log_each(self.look(given))[0]
+            weight = weight * np.exp(log_density - log_density.max())
+        cumulative = np.cumsum(weight)
         kernels = np.searchsorted(cumulative, uniforms[0] * cumulative[-1], side="right")
         kernels = np.minimum(kernels, len(cumulative) - 1)
         unit = self.normals.sample(kernels, uniforms[1 : 1 + d])
         choice = self.categoricals.sample(kernels, uniforms[1 + d :])
-        return Points(unit, choice).where_given(given)
+        return Points(unit, choice) if given is None else Points(unit, choice).where_given(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +133,11 @@ class Mixture:
         Per unit of u on smooth axes; on coarse grids and categoricals it is a probability.
         """
         total = self.kernels.weight.sum()
-        log_sum = self.kernels.log_sum(points)
+        looked = self.kernels.look(points)
+        log_sum = self.kernels.log_sum(looked)
         if beside is not None:
             total += beside.weight.sum()
-            log_sum = np.logaddexp(log_sum, beside.log_sum(points))
+            log_sum = np.logaddexp(log_sum, beside.log_sum(looked))
         log_density: Floats = log_sum - np.log(total)
         return log_density
 

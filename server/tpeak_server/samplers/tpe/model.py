@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +37,34 @@ class Model:
     bad: Mixture
     elite: Points
     visited: Visited | None
+    _pending: list[tuple[Floats, Points, Kernels]] = field(default_factory=list, repr=False)
 
     def points(self, columns: Mapping[str, Floats]) -> Points:
         """The active coordinates of pending trials, from internal values (m,) by name."""
         count = len(next(iter(columns.values()))) if columns else 0
         return self.structure.active(self.layout.points(columns, count))
+
+    def pending(self, columns: Mapping[str, Floats]) -> tuple[Points, Kernels | None]:
+        """The active coordinates of pending trials, and their kernels beside the bad ones.
+
+        Most often they are those of the last call and a few more: what is known of these is not computed again.
+        """
+        count = len(next(iter(columns.values()))) if columns else 0
+        if not count:
+            return self.points({}), None
+        rows = self.layout.rows(columns, count)
+        known = self._pending[0] if self._pending else None
+        seen = len(known[0].T) if known else 0
+        if known is None or rows[:, :seen].tobytes() != known[0].tobytes():
+            known, seen = None, 0
+        if known is None or seen < count:
+            points = self.structure.active(self.layout.points_of_rows(rows[:, seen:]))
+            kernels = self.bad.beside(points)
+            known = (
+                (rows, points, kernels) if known is None else (rows, known[1].joined(points), known[2].joined(kernels))
+            )
+            self._pending[:] = [known]
+        return known[1], known[2]
 
     def log_ratio(self, points: Points, liars: Kernels | None) -> Floats:
         """The score log l - log g (c,) of active points, both normalised, to the last digits."""

@@ -8,8 +8,15 @@ sixteen in double precision, and of seven in single precision, which is enough t
 A value on a grid has the mass of its cell instead of a density. Where the cell is small, of size h bandwidths, that
 mass is bandwidth h density exp(h^2 (z^2 - 1) / 24), up to terms of h^4: a quadratic in u again. So a linear grid of
 small cells is as smooth as a continuous axis. A logarithmic one is smooth if its cells are all so small that even h^2
-vanishes; it then has the density per u, which differs from the mass by a factor that all kernels share. An *exact*
-family takes neither short cut.
+vanishes; it then has the density per u, which differs from the mass by a factor that all kernels share. Other grids are
+coarse: the points in their small cells are part of the matrix product, with more columns, and those in their large
+cells, of which there are few, meet tables (`cells.py`). An *exact* family takes no short cut.
+
+| symbol | shape | meaning |
+|---|---|---|
+| d, s, k | | numeric axes, the smooth ones, the coarse ones |
+| c, n | | points, kernels |
+| f | | columns of the matrix product: 3 s, and 7 for each coarse axis that has small cells |
 """
 
 from __future__ import annotations
@@ -19,54 +26,60 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from tpeak_server.domain.observations import Floats
-from tpeak_server.samplers.axes import Axes, Cells
+from tpeak_server.samplers.axes import Axes
 from tpeak_server.samplers.tpe.bandwidth import PRIOR_CENTRE
+from tpeak_server.samplers.tpe.cells import (
+    NO_CELL,
+    SMALL_CELL,
+    LargeCells,
+    Table,
+    large_cells,
+    log_exact_cell_mass,
+    table_of,
+)
 
 LOG_SQRT_2_PI = 0.5 * math.log(2.0 * math.pi)
 
 OUT_OF_REACH = 8.5
 """Bandwidths beyond which a normal's tail vanishes next to 1 in double precision."""
 
-SMALL_CELL = 5e-3
-"""Half of the smallest bandwidth: below, the terms of h^4 change a log mass by less than 0.01 up to z = 4."""
-
 TINY_CELL = 1e-3
-"""A tenth of the smallest bandwidth: below, so do those of h^2."""
+"""A tenth of the smallest bandwidth: below, the terms of h^2 change a log mass by less than 0.01 up to z = 4."""
 
-MINUTE_CELL = 1e-6
-"""Below, the difference of two distribution functions has lost more digits than the middle's density."""
-
-TABLED = 256
-"""Grids of up to this many values keep the masses that were asked for."""
+FEW = 64
+"""So many kernels need no table: each mass is computed where it is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """One coarse axis of kernels: few distinct cells meet few distinct kernels, as trials repeat grid points."""
+class Features:
+    """Points as the kernels of a space look at them; computed once for all mixtures.
 
-    centre: Floats
-    """(shapes,)"""
-    bandwidth: Floats
-    """(shapes,)"""
-    shape_of: NDArray[np.intp]
-    """(kernels,): which shape each kernel has."""
-    masses: Floats | None
-    """(values, shapes): log masses, rows of NaN where nobody has asked yet; None for a large grid."""
+    `unit` (d, c) are their coordinates, `design` (c, f) is what meets `Normals.factors`, and `cell` (k, c) the large
+    cell that each lies in on each coarse axis, NO_CELL where it lies in none.
+    """
+
+    unit: Floats
+    design: Floats
+    cell: NDArray[np.intp]
+
+    def take(self, which: NDArray[np.int64] | slice) -> Features:
+        """Those of some of the points."""
+        return Features(self.unit[:, which], self.design[which], self.cell[:, which])
 
 
 @dataclass(frozen=True, slots=True)
 class Normals:
-    """The numeric coordinates of kernels, each (d, kernels); `factors` is (3 s, kernels) over the s smooth axes."""
+    """The numeric coordinates of kernels, each (d, n); `factors` is (f, n)."""
 
     centre: Floats
     bandwidth: Floats
     log_mass: Floats
     factors: Floats
     _single: list[NDArray[np.float32]] = field(default_factory=list, repr=False)
-    _grids: dict[int, Grid] = field(default_factory=dict, repr=False)
+    _tables: dict[int, Table] = field(default_factory=dict, repr=False)
 
     def joined(self, other: Normals) -> Normals:
         """These kernels followed by the other ones."""
@@ -77,6 +90,10 @@ class Normals:
             np.concatenate([self.factors, other.factors], axis=1),
         )
 
+    def take(self, which: slice) -> Normals:
+        """Some of the kernels."""
+        return Normals(self.centre[:, which], self.bandwidth[:, which], self.log_mass[:, which], self.factors[:, which])
+
     def factors_as(self, dtype: type[np.floating]) -> NDArray[np.floating]:
         """The factors in double or in single precision; converted once."""
         if dtype is np.float64:
@@ -85,13 +102,11 @@ class Normals:
             self._single.append(self.factors.astype(np.float32))
         return self._single[0]
 
-    def grid(self, axis: int, values: float) -> Grid:
-        """The distinct shapes of the kernels on one coarse axis of that many values; found once."""
-        if axis not in self._grids:
-            pairs, shape_of = np.unique(self.centre[axis] + 1j * self.bandwidth[axis], return_inverse=True)
-            masses = np.full((int(values), len(pairs)), np.nan) if values <= TABLED else None
-            self._grids[axis] = Grid(pairs.real.copy(), pairs.imag.copy(), shape_of, masses)
-        return self._grids[axis]
+    def table(self, axis: int, values: int) -> Table:
+        """The masses in the first `values` cells of one coarse axis, as far as anybody has asked for them."""
+        if axis not in self._tables:
+            self._tables[axis] = table_of(self.centre[axis], self.bandwidth[axis], self.log_mass[axis], values)
+        return self._tables[axis]
 
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> Floats:
         """One coordinate (d, c) from each of the chosen kernels (c,), by inverting the distribution function."""
@@ -107,10 +122,17 @@ class NormalFamily:
 
     axes: Axes
     smooth: slice | NDArray[np.int64]
-    coarse: tuple[int, ...]
     cells: Floats
     """(s, 1): the cell size of smooth axes that are linear grids, else 0."""
+    coarse: tuple[int, ...]
+    large: LargeCells
+    """Of the coarse axes, in order."""
     exact: bool = False
+
+    @property
+    def partly_small(self) -> list[int]:
+        """The coarse axes that have small cells, too."""
+        return [] if self.exact else [axis for axis in self.coarse if self.axes.log[axis]]
 
     def kernels(self, unit: Floats, bandwidth: Floats) -> Normals:
         """Kernels at these coordinates (d, n); a missing one becomes the prior's."""
@@ -118,19 +140,38 @@ class NormalFamily:
         log_mass = log_unit_mass(centre, bandwidth)
         return Normals(centre, bandwidth, log_mass, self._factors(centre, bandwidth, log_mass))
 
-    def log_density(
-        self, normals: Normals, unit: Floats, dtype: type[np.floating] = np.float64
-    ) -> NDArray[np.floating]:
-        """The log densities (c, kernels) of points (d, c), summed over the axes; missing coordinates add nothing."""
+    def features(self, unit: Floats) -> Features:
+        """The points at these coordinates (d, c), NaN where one is missing."""
         if self.exact:
-            total = self._exact_log_density(normals, unit)
-        else:
-            points = unit[self.smooth].T - 0.5
-            known = ~np.isnan(points)
-            filled = np.where(known, points, 0.0)
-            total = np.concatenate([filled * filled, filled, known], axis=1).astype(dtype) @ normals.factors_as(dtype)
-        for axis in self.coarse:
-            self._add_log_cell_mass(total, normals, axis, unit[axis])
+            return Features(unit, np.empty((unit.shape[1], 0)), np.empty((0, unit.shape[1]), dtype=np.intp))
+        points = unit[self.smooth].T - 0.5
+        known = ~np.isnan(points)
+        filled = np.where(known, points, 0.0)
+        columns = [filled * filled, filled, known]
+        cell = np.empty((len(self.coarse), unit.shape[1]), dtype=np.intp)
+        for place, axis in enumerate(self.coarse):
+            index = self.axes.grid_index(axis, unit[axis])
+            cell[place] = np.where(index < self.large.count[place], index, NO_CELL)
+            if self.axes.log[axis]:
+                columns.append(self._small_cells(axis, np.where(index < self.large.count[place], np.nan, index)))
+        return Features(unit, np.concatenate(columns, axis=1), cell)
+
+    def log_density(
+        self, normals: Normals, features: Features, dtype: type[np.floating] = np.float64
+    ) -> NDArray[np.floating]:
+        """The log densities (c, n) of points, summed over the axes; missing coordinates add nothing."""
+        if self.exact:
+            return self._exact_log_density(normals, features.unit)
+        total: NDArray[np.floating] = features.design.astype(dtype, copy=False) @ normals.factors_as(dtype)
+        if self.coarse and normals.centre.shape[1] <= FEW:
+            rows = list(self.coarse)
+            total += self.large.log_mass(
+                features.cell, normals.centre[rows], normals.bandwidth[rows], normals.log_mass[rows]
+            )
+        elif self.coarse:
+            for place, axis in enumerate(self.coarse):
+                table = normals.table(axis, int(self.large.count[place]))
+                table.add_log_mass(total, features.cell[place], self.large, place)
         return total
 
     def _exact_log_density(self, normals: Normals, unit: Floats) -> Floats:
@@ -139,47 +180,31 @@ class NormalFamily:
             z = np.subtract.outer(unit[axis], normals.centre[axis]) / normals.bandwidth[axis]
             scale = np.log(normals.bandwidth[axis]) + normals.log_mass[axis] + LOG_SQRT_2_PI
             total += np.nan_to_num(-0.5 * z * z - scale, nan=0.0)
+        for axis in self.coarse:
+            known = ~np.isnan(unit[axis])
+            cells = self.axes.cells_at(axis, self.axes.grid_index(axis, unit[axis][known]))
+            masses = log_exact_cell_mass(cells, normals.centre[axis], normals.bandwidth[axis])
+            total[known] += masses - normals.log_mass[axis]
         return total
 
     def _factors(self, centre: Floats, bandwidth: Floats, log_mass: Floats) -> Floats:
-        centre, bandwidth, log_mass = centre[self.smooth] - 0.5, bandwidth[self.smooth], log_mass[self.smooth]
-        factors = np.empty((3, *centre.shape))
-        square, linear, constant = factors
-        np.divide(-0.5, bandwidth * bandwidth, out=square)
-        constant[:] = 0.0
-        if self.cells.any():
-            gain = self.cells * self.cells * square / 12.0
-            square *= 1.0 + 2.0 * gain
-            constant += gain + np.log(np.where(self.cells > 0, self.cells, 1.0))
-        np.multiply(-2.0 * square, centre, out=linear)
-        constant += centre * centre * square
-        constant -= np.log(bandwidth)
-        constant -= log_mass
-        constant -= LOG_SQRT_2_PI
-        return factors.reshape(3 * centre.shape[0], centre.shape[1])
+        smooth = _factors_of(centre[self.smooth], bandwidth[self.smooth], log_mass[self.smooth], self.cells)
+        partly = self.partly_small
+        if not partly:
+            return smooth
+        return np.concatenate([smooth, *(_small_factors(centre[a], bandwidth[a], log_mass[a]) for a in partly)])
 
-    def _add_log_cell_mass(self, total: NDArray[np.floating], normals: Normals, axis: int, unit: Floats) -> None:
-        """Adds the log masses of the cells around the points on one coarse axis, nothing for missing ones."""
-        known = ~np.isnan(unit)
-        grid = normals.grid(axis, self.axes.grid_size(axis))
-        index, cell_of = np.unique(self.axes.grid_index(axis, unit[known]), return_inverse=True)
-        masses = self._masses(grid, axis, index).take(grid.shape_of, axis=1)
-        masses -= normals.log_mass[axis]
-        if known.all():
-            total += masses.take(cell_of, axis=0)
-        else:
-            total[known] += masses.take(cell_of, axis=0)
+    def _small_cells(self, axis: int, index: Floats) -> Floats:
+        """The columns (c, 7) for points in small cells of a logarithmic grid, all 0 for others, whose index is NaN.
 
-    def _masses(self, grid: Grid, axis: int, index: Floats) -> Floats:
-        """The log masses (cells, shapes) of the values with these indices."""
-        if grid.masses is None:
-            return log_cell_mass(self.axes.cells_at(axis, index), grid.centre, grid.bandwidth, exact=self.exact)
-        rows = index.astype(np.intp)
-        new = rows[np.isnan(grid.masses[rows, 0])]
-        if len(new):
-            cells = self.axes.cells_at(axis, new.astype(np.float64))
-            grid.masses[new] = log_cell_mass(cells, grid.centre, grid.bandwidth, exact=self.exact)
-        return grid.masses[rows]
+        With w the cell's middle less 1/2 and h its size, [w^2, w, 1, h^2 w^2, h^2 w, h^2, log h].
+        """
+        small = ~np.isnan(index)
+        cells = self.axes.cells_at(axis, np.where(small, index, self.axes.grid_size(axis) - 1.0))
+        w, square = cells.left + 0.5 * cells.size - 0.5, cells.size * cells.size
+        columns = [w * w, w, np.ones_like(w), square * w * w, square * w, square, np.log(cells.size)]
+        found: Floats = np.stack(columns, axis=1) * small[:, np.newaxis]
+        return found
 
 
 def family_of(axes: Axes, *, exact: bool = False) -> NormalFamily:
@@ -188,9 +213,10 @@ def family_of(axes: Axes, *, exact: bool = False) -> NormalFamily:
     limit = np.where(axes.log, TINY_CELL, SMALL_CELL)
     small = largest == 0 if exact else largest < limit
     cells = np.where(axes.log, 0.0, largest)[small, np.newaxis]
+    coarse = tuple(np.flatnonzero(~small).tolist())
     # A slice takes no copy.
     smooth = slice(None) if small.all() else np.flatnonzero(small)
-    return NormalFamily(axes, smooth, tuple(np.flatnonzero(~small).tolist()), cells, exact)
+    return NormalFamily(axes, smooth, cells, coarse, large_cells(axes, () if exact else coarse), exact)
 
 
 def log_unit_mass(centre: Floats, bandwidth: Floats) -> Floats:
@@ -203,34 +229,31 @@ def log_unit_mass(centre: Floats, bandwidth: Floats) -> Floats:
     return log_mass
 
 
-def log_cell_mass(cells: Cells, centre: Floats, bandwidth: Floats, *, exact: bool = False) -> Floats:
-    """The log masses (cells, kernels) that untruncated normals have in the cells."""
-    masses = np.empty((len(cells.size), len(centre)))
-    small = cells.size < (MINUTE_CELL if exact else SMALL_CELL)
-    masses[small] = _log_small_cell_mass(cells.left[small], cells.size[small], centre, bandwidth)
-    left = (cells.left[~small, np.newaxis] - centre) / bandwidth
-    masses[~small] = log_interval_mass(left, left + cells.size[~small, np.newaxis] / bandwidth)
-    return masses
+def _factors_of(centre: Floats, bandwidth: Floats, log_mass: Floats, cells: Floats) -> Floats:
+    """What [v^2, v, 1] meets, (3 s, n), for kernels (s, n)."""
+    centre = centre - 0.5
+    factors = np.empty((3, *centre.shape))
+    square, linear, constant = factors
+    np.divide(-0.5, bandwidth * bandwidth, out=square)
+    constant[:] = 0.0
+    if cells.any():
+        gain = cells * cells * square / 12.0
+        square *= 1.0 + 2.0 * gain
+        constant += gain + np.log(np.where(cells > 0, cells, 1.0))
+    np.multiply(-2.0 * square, centre, out=linear)
+    constant += centre * centre * square
+    constant -= np.log(bandwidth)
+    constant -= log_mass
+    constant -= LOG_SQRT_2_PI
+    return factors.reshape(3 * centre.shape[0], centre.shape[1])
 
 
-def _log_small_cell_mass(left: Floats, size: Floats, centre: Floats, bandwidth: Floats) -> Floats:
-    """The same for small cells by their middle's density; in place, for these arrays are large."""
-    mass: Floats = np.subtract.outer(left + 0.5 * size, centre)
-    mass /= bandwidth
-    mass *= mass
-    gain = np.multiply.outer(size * size, 1.0 / (24.0 * bandwidth * bandwidth))
-    mass *= gain - 0.5
-    mass -= gain
-    mass += np.log(size)[:, np.newaxis]
-    mass -= np.log(bandwidth) + LOG_SQRT_2_PI
-    return mass
-
-
-def log_interval_mass(left: Floats, right: Floats) -> Floats:
-    """log(Phi(right) - Phi(left)), precise in both tails; elementwise, left < right."""
-    # In the right tail Phi is 1 minus something small: there mirror the interval.
-    mirrored = left + right > 0
-    low, high = np.where(mirrored, -right, left), np.where(mirrored, -left, right)
-    log_high = log_ndtr(high)
-    result: Floats = log_high + np.log1p(-np.exp(log_ndtr(low) - log_high))
-    return result
+def _small_factors(centre: Floats, bandwidth: Floats, log_mass: Floats) -> Floats:
+    """What the columns of `_small_cells` meet, (7, n), for kernels (n,) on one axis."""
+    centre = centre - 0.5
+    sharpness = 1.0 / (bandwidth * bandwidth)
+    gain = sharpness * sharpness / 24.0
+    constant = -0.5 * sharpness * centre * centre - np.log(bandwidth) - log_mass - LOG_SQRT_2_PI
+    rows = [-0.5 * sharpness, sharpness * centre, constant]
+    rows += [gain, -2.0 * gain * centre, gain * centre * centre - sharpness / 24.0, np.ones_like(centre)]
+    return np.stack(rows)

@@ -13,8 +13,10 @@ class Rules:
     """How the finished trials become two densities.
 
     The good trials are `good_share` of those that finished, at most `most_good`. With `rank_power` above 0 a good trial
-    weighs more the better it is. A *reference* estimator knows a trial only where it has every parameter, counts
-    running trials among the bad ones when it fits them, and evaluates every density to the last digits.
+    weighs more the better it is; with `latin_start` the startup points are Latin hypercubes. An
+    *eager* estimator starts with half of the startup trials finished, if the others run. A *reference* estimator
+    knows a trial only where it has every parameter, counts running trials among the bad ones when it fits them, and
+    evaluates every density to the last digits.
     """
 
     good_share: float = 0.1
@@ -26,6 +28,8 @@ class Rules:
     n_candidates: int = 24
     n_mutations: int = 0
     most_kernels: int = 8192
+    latin_start: bool = True
+    eager: bool = False
     reference: bool = False
 
     @property
@@ -34,7 +38,7 @@ class Rules:
         return self.reference or not (self.good_bandwidth.clip and self.bad_bandwidth.clip)
 
 
-OPTUNA5 = Rules(reference=True)
+OPTUNA5 = Rules(latin_start=False, reference=True)
 """Optuna 5.0's."""
 
 OWN = Rules()

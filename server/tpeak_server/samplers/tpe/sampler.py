@@ -9,6 +9,7 @@ import numpy as np
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
+from tpeak_server.samplers.latin import draw_latin
 from tpeak_server.samplers.random import draw_uniform
 from tpeak_server.samplers.seam import Explanation, Stream
 from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
@@ -25,8 +26,8 @@ AT_ONCE = 16
 class TPESampler:
     """Multivariate TPE that sees pending trials.
 
-    While fewer than `n_startup_trials` are complete or pruned, points are uniform; after that each is the best of some
-    candidates. The arguments are those of Optuna 5.0's; `reference="optuna5"` makes the densities its, too.
+    While fewer than `n_startup_trials` are complete or pruned, points fill the space evenly; after that each is the
+    best of some candidates. The arguments are those of Optuna 5.0's; `reference="optuna5"` makes the densities its, too.
     """
 
     version = "tpe-2"
@@ -67,8 +68,8 @@ class TPESampler:
     ) -> list[Suggestion]:
         """Draws one point a stream; see the seam. A fixed value that its range does not hold conditions nothing."""
         given = {name: value for name, value in (fixed or {}).items() if name in space}
-        if finished(view) < self.n_startup_trials:
-            return draw_uniform(space, streams, given, origin="startup")
+        if self._too_early(view, pending):
+            return self._startup(space, streams, given)
         found: list[dict[str, float]] = [{} for _ in streams]
         for purpose, names in parts_of(view, space, given, self):
             part = {name: space[name] for name in names}
@@ -133,6 +134,17 @@ class TPESampler:
             drawing = self._drawing(view, {name: space[name] for name in names}, pending, {})
             total += drawing.log_ratio(drawing.model.points({name: points[name] for name in names}))
         return total
+
+    def _too_early(self, view: View, pending: Mapping[str, Floats]) -> bool:
+        done, wanted = finished(view), self.n_startup_trials
+        if not self.rules.eager or 2 * done < wanted:
+            return done < wanted
+        return done + max((len(column) for column in pending.values()), default=0) < wanted
+
+    def _startup(self, space: Space, streams: Sequence[Stream], given: Mapping[str, float]) -> list[Suggestion]:
+        if self.rules.latin_start:
+            return draw_latin(space, streams, given, self.n_startup_trials, origin="startup")
+        return draw_uniform(space, streams, given, origin="startup")
 
     @property
     def _at_once(self) -> int:

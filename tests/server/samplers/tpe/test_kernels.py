@@ -11,7 +11,8 @@ from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.axes import Numeric, axes_of
 from tpeak_server.samplers.tpe.bandwidth import fit_bandwidths
 from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
-from tpeak_server.samplers.tpe.normal import family_of, log_interval_mass, log_unit_mass
+from tpeak_server.samplers.tpe.cells import log_interval_mass
+from tpeak_server.samplers.tpe.normal import family_of, log_unit_mass
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -53,7 +54,7 @@ def test_a_pending_trial_without_neighbours_reaches_to_the_farther_end() -> None
 def test_a_smooth_kernels_density_integrates_to_one(centre: float, bandwidth: float) -> None:
     family = family_of(axes_of([FloatDistribution(low=-2, high=7)]))
     kernels = family.kernels(np.array([[centre]]), np.array([[bandwidth]]))
-    density = np.exp(family.log_density(kernels, FINE[np.newaxis]))
+    density = np.exp(family.log_density(kernels, family.features(FINE[np.newaxis])))
     assert density.mean() == pytest.approx(1.0, abs=1e-5)
 
 
@@ -78,7 +79,7 @@ def test_a_kernels_masses_on_a_grid_add_up_to_one(numeric: Numeric, centre: floa
     units = axes.units(np.minimum(values, numeric.high)[np.newaxis])
     kernels = family.kernels(np.array([[centre]]), np.array([[bandwidth]]))
     # The masses of small cells are exact up to the fourth power of their size.
-    assert np.exp(family.log_density(kernels, units)).sum() == pytest.approx(1.0, abs=2e-4)
+    assert np.exp(family.log_density(kernels, family.features(units))).sum() == pytest.approx(1.0, abs=2e-4)
 
 
 def test_only_grids_of_large_cells_are_coarse() -> None:
@@ -101,17 +102,19 @@ def test_the_mass_of_a_small_cell_is_that_of_its_interval() -> None:
     kernels = family.kernels(np.array([[centre]]), np.array([[bandwidth]]))
     left = (units[near] - 0.002 - centre) / bandwidth
     expected = log_interval_mass(left, left + 0.004 / bandwidth)
-    np.testing.assert_allclose(family.log_density(kernels, units[np.newaxis])[near, 0], expected, atol=0.01)
+    np.testing.assert_allclose(
+        family.log_density(kernels, family.features(units[np.newaxis]))[near, 0], expected, atol=0.01
+    )
 
 
 def test_densities_of_several_axes_multiply_and_missing_coordinates_drop_out() -> None:
     family = family_of(axes_of([FloatDistribution(low=0, high=1), IntDistribution(low=0, high=9)]))
     kernels = family.kernels(np.array([[0.3, np.nan], [0.5, 0.1]]), np.array([[0.1, 1.0], [0.2, 0.3]]))
-    both = family.log_density(kernels, np.array([[0.4], [0.25]]))
-    first = family.log_density(kernels, np.array([[0.4], [np.nan]]))
-    second = family.log_density(kernels, np.array([[np.nan], [0.25]]))
+    both = family.log_density(kernels, family.features(np.array([[0.4], [0.25]])))
+    first = family.log_density(kernels, family.features(np.array([[0.4], [np.nan]])))
+    second = family.log_density(kernels, family.features(np.array([[np.nan], [0.25]])))
     np.testing.assert_allclose(both, first + second)
-    np.testing.assert_array_equal(family.log_density(kernels, np.full((2, 1), np.nan)), [[0.0, 0.0]])
+    np.testing.assert_array_equal(family.log_density(kernels, family.features(np.full((2, 1), np.nan))), [[0.0, 0.0]])
 
 
 def test_interval_masses_are_precise_near_the_middle_and_in_both_tails() -> None:
@@ -161,7 +164,7 @@ def test_numeric_coordinates_are_drawn_with_the_kernels_distribution(centre: flo
     family = family_of(axes_of([FloatDistribution(low=0, high=1)]))
     kernels = family.kernels(np.array([[centre]]), np.array([[bandwidth]]))
     drawn = kernels.sample(np.zeros(999, dtype=np.int64), (np.arange(1, 1000) / 1000)[np.newaxis])[0]
-    density = np.exp(family.log_density(kernels, FINE[np.newaxis]))[:, 0]
+    density = np.exp(family.log_density(kernels, family.features(FINE[np.newaxis])))[:, 0]
     # The share of the density below the k-th of the drawn thousandths.
     cumulative = np.interp(drawn, FINE, np.cumsum(density) / len(FINE))
     np.testing.assert_allclose(cumulative, np.arange(1, 1000) / 1000, atol=5e-3)

@@ -17,6 +17,7 @@ from tpeak_server.domain.distributions import (
 )
 from tpeak_server.domain.observations import Floats, Outcome, Suggestion, View
 from tpeak_server.samplers import RandomSampler, TPESampler
+from tpeak_server.samplers.latin import draw_latin
 from tpeak_server.samplers.seam import Stream
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -119,11 +120,18 @@ def test_startup_lasts_until_enough_trials_are_complete_or_pruned(
     assert drawn[0].origin == origin
 
 
-def test_startup_points_are_those_of_the_random_sampler(view_of: Views, stream_of: Streams) -> None:
+def test_startup_points_are_a_latin_hypercube_of_as_many_points(view_of: Views, stream_of: Streams) -> None:
+    streams = [stream_of(number) for number in range(8)]
+    startup = TPESampler(n_startup_trials=8).suggest(view_of(nothing(SPACE), []), SPACE, nothing(SPACE), streams)
+    assert startup == draw_latin(SPACE, streams, {}, 8, origin="startup")
+    assert sorted(int(one.values["x"] + 3) for one in startup) == list(range(8))
+
+
+def test_the_references_startup_points_are_those_of_the_random_sampler(view_of: Views, stream_of: Streams) -> None:
     streams = [stream_of(0), stream_of(1)]
     view = view_of(nothing(SPACE), [])
     random = RandomSampler().suggest(view, SPACE, nothing(SPACE), streams)
-    startup = TPESampler().suggest(view, SPACE, nothing(SPACE), streams)
+    startup = TPESampler(reference="optuna5").suggest(view, SPACE, nothing(SPACE), streams)
     assert startup == [Suggestion(values=suggestion.values, origin="startup") for suggestion in random]
 
 
