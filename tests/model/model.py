@@ -302,7 +302,10 @@ class Model:
         heard = said["trials"] if said and len(said["trials"]) == len(leases) else [None] * len(leases)
         for lease, trial in zip(leases, heard, strict=True):
             lease.token = _learned(lease.token, trial and trial["token"])
-            self.trials[lease.number].params = _learned(self.trials[lease.number].params, trial and trial["params"])
+            own = self.trials[lease.number]
+            own.params = _learned(own.params, trial and trial["params"])
+            if trial and own.params is not None:
+                own.params = {name: _learned(value, trial["params"].get(name)) for name, value in own.params.items()}
         trials = [
             {
                 "number": lease.number,
