@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -19,7 +19,8 @@ class TPESampler:
     parameters jointly, None does so if there is one objective; `group`, of the parameters, those that always appear
     together. With `constant_liar` running trials count as bad. `prior_weight`, `consider_magic_clip` and
     `consider_endpoints` shape the densities, None stands for 1.0, True and False. `reference="optuna5"` makes the
-    densities those of Optuna 5.0, to the last digits.
+    densities those of Optuna 5.0, to the last digits. `categorical_distance` says how far apart a parameter's choices
+    are: "ordered", or a symmetric matrix with a row for each choice; trials then teach about similar choices, too.
 
     `warn_independent_sampling` has no effect. `consider_prior` may only be True, and `gamma`, `weights` and
     `constraints_func` only None: functions cannot travel. Raises InvalidValue, a ValueError, for other ones and for
@@ -37,6 +38,7 @@ class TPESampler:
         "consider_magic_clip": True,
         "consider_endpoints": False,
         "reference": None,
+        "categorical_distance": None,
     }
     """What the server has by itself. Only other settings travel: an older server takes all that it can do."""
 
@@ -55,6 +57,7 @@ class TPESampler:
     constant_liar: bool = True
     constraints_func: Callable[[Any], Any] | None = None
     reference: Literal["optuna5"] | None = None
+    categorical_distance: Mapping[str, str | Sequence[Sequence[float]]] | None = None
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -63,6 +66,11 @@ class TPESampler:
             raise InvalidValue("group=True draws parameters jointly: multivariate must be True or None then")
         if self.reference not in (None, "optuna5"):
             raise InvalidValue(f"reference must be 'optuna5' or None, got {self.reference!r}")
+        if self.categorical_distance is not None:
+            if self.reference is not None:
+                raise InvalidValue("reference must be None with a categorical_distance: Optuna 5.0 knows no distances")
+            distances = {name: _distance(name, value) for name, value in self.categorical_distance.items()}
+            object.__setattr__(self, "categorical_distance", distances)
 
     def wire(self) -> dict[str, Any]:
         """The wire's form, without defaults; the seed is a field of the study."""
@@ -108,3 +116,24 @@ class RandomSampler:
 
 
 Sampler: TypeAlias = TPESampler | RandomSampler
+
+
+def _distance(name: str, value: str | Sequence[Sequence[float]]) -> str | list[list[float]]:
+    """The word, or the matrix as the wire has it. Raises InvalidValue."""
+    what = f"the distance of {name!r} must"
+    if isinstance(value, str):
+        if value != "ordered":
+            raise InvalidValue(f"{what} be 'ordered' or a matrix, got {value!r}")
+        return value
+    try:
+        rows = [[float(number) for number in row] for row in value]
+    except (TypeError, ValueError):
+        raise InvalidValue(f"{what} be 'ordered' or a matrix of numbers") from None
+    if not rows or any(len(row) != len(rows) for row in rows):
+        raise InvalidValue(f"{what} have as many columns as rows")
+    if not all(0 <= number < math.inf for row in rows for number in row):
+        raise InvalidValue(f"{what} hold finite numbers that are not negative")
+    transposed = [list(column) for column in zip(*rows, strict=True)]
+    if rows != transposed or any(row[index] for index, row in enumerate(rows)):
+        raise InvalidValue(f"{what} be symmetric, and 0 from a choice to itself")
+    return rows

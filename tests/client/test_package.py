@@ -26,7 +26,7 @@ OWN = {
     ],
     "Study.ask": ["wall_time", "resumable"],
     "Study.optimize": ["executor", "retry_on", "wall_time", "resumable"],
-    "TPESampler.__init__": ["reference"],
+    "TPESampler.__init__": ["reference", "categorical_distance"],
 }
 
 STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")

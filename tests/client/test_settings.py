@@ -39,6 +39,7 @@ def test_settings_know_their_wire_form():
         lambda: TPESampler(prior_weight=math.inf),
         lambda: TPESampler(group=True, multivariate=False),
         lambda: TPESampler(reference="optuna4"),
+        lambda: TPESampler(reference="optuna5", categorical_distance={"size": "ordered"}),
         lambda: TPESampler(consider_prior=False),
         lambda: TPESampler(gamma=lambda n: n // 4),
         lambda: TPESampler(weights=lambda n: [1.0] * n),
@@ -65,9 +66,10 @@ def test_only_settings_other_than_the_defaults_travel():
         "prior_weight": 0.5,
         "consider_magic_clip": False,
         "consider_endpoints": True,
-        "reference": "optuna5",
+        "categorical_distance": {"size": "ordered", "solver": [[0.0, 2.0], [2.0, 0.0]]},
     }
     assert TPESampler(**given).wire() == {"name": "tpe", **given}
+    assert TPESampler(reference="optuna5").wire() == {"name": "tpe", "reference": "optuna5"}
     assert TPESampler(multivariate=True, group=True).wire() == {"name": "tpe", "multivariate": True, "group": True}
 
 
@@ -87,6 +89,25 @@ def test_what_has_no_effect_is_taken_and_does_not_travel():
 def test_what_cannot_travel_is_refused_with_what_to_do(arguments, advice):
     with pytest.raises(InvalidValue, match=advice):
         TPESampler(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("distance", "message"),
+    [
+        ("sorted", "be 'ordered' or a matrix, got 'sorted'"),
+        (3, "be 'ordered' or a matrix of numbers"),
+        ([["far"]], "be 'ordered' or a matrix of numbers"),
+        ([], "have as many columns as rows"),
+        ([[0, 1]], "have as many columns as rows"),
+        ([[0, -1], [-1, 0]], "hold finite numbers that are not negative"),
+        ([[0, float("nan")], [1, 0]], "hold finite numbers that are not negative"),
+        ([[0, 1], [2, 0]], "be symmetric, and 0 from a choice to itself"),
+        ([[0, 1], [1, 1]], "be symmetric, and 0 from a choice to itself"),
+    ],
+)
+def test_what_is_no_distance_is_refused(distance, message):
+    with pytest.raises(InvalidValue, match=f"the distance of 'size' must {message}"):
+        TPESampler(categorical_distance={"size": distance})
 
 
 def test_settings_are_frozen():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tpeak_server.domain.errors import Invalid, pointer
 
@@ -79,8 +79,27 @@ class Choice:
         return value
 
 
-Setting: TypeAlias = Count | Number | Flag | Choice
-Value: TypeAlias = float | bool | str | None
+class Setting(Protocol):
+    """One setting of a kind."""
+
+    @property
+    def name(self) -> str:
+        """Its key on the wire."""
+        ...
+
+    @property
+    def default(self) -> Any:
+        """What it is where nothing is said; None where something must be."""
+        ...
+
+    @property
+    def optional(self) -> bool:
+        """Whether null stands for the builder's own choice."""
+        ...
+
+    def checked(self, value: object, where: str) -> Any:
+        """The value as it is stored. Raises Invalid."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +149,7 @@ class Registry(Generic[T]):
             raise Invalid(f"there is no {self._family} {_hinted(name, known)}", where=self._at("name"))
         return name
 
-    def _value(self, spec: Mapping[str, object], setting: Setting) -> Value:
+    def _value(self, spec: Mapping[str, object], setting: Setting) -> Any:
         if setting.name in spec:
             given = spec[setting.name]
             if given is None and setting.optional:
@@ -146,7 +165,7 @@ class Registry(Generic[T]):
 
 def _refused(setting: Setting, what: str, value: object, where: str) -> Invalid:
     otherwise = ", or null" if setting.optional else ""
-    return Invalid(f"{setting.name} must {what}{otherwise}, got {_shown(value)}", where=where)
+    return Invalid(f"{setting.name} must {what}{otherwise}, got {shown(value)}", where=where)
 
 
 def _check_bounds(setting: Count | Number, value: float, where: str) -> None:
@@ -159,10 +178,11 @@ def _hinted(key: object, known: Iterable[str]) -> str:
     words = list(known)
     close = difflib.get_close_matches(str(key)[:80], words, n=1)
     if close:
-        return f"{_shown(key)}; did you mean {close[0]!r}?"
-    return f"{_shown(key)}; there is {', '.join(words)}" if words else f"{_shown(key)}; it has none"
+        return f"{shown(key)}; did you mean {close[0]!r}?"
+    return f"{shown(key)}; there is {', '.join(words)}" if words else f"{shown(key)}; it has none"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value that somebody sent, in a message: not longer than a line."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Number, Registry
+from tpeak_server.samplers.distances import Distances
 from tpeak_server.samplers.random import RandomSampler
 from tpeak_server.samplers.seam import Sampler
 from tpeak_server.samplers.tpe import TPESampler
@@ -20,6 +21,8 @@ LEAST_PRIOR, MOST_PRIOR = 1e-6, 1e6
 def _conflict(full: Mapping[str, Any]) -> tuple[str, str] | None:
     if full["group"] and full["multivariate"] is False:
         return "group", "group draws parameters jointly: it needs multivariate to be true or null"
+    if full["reference"] and full["categorical_distance"]:
+        return "categorical_distance", "Optuna 5.0's densities know no distances: reference must be null"
     return None
 
 
@@ -39,6 +42,7 @@ _SAMPLERS: Registry[Sampler] = Registry(
                 Flag(name="consider_magic_clip", default=True),
                 Flag(name="consider_endpoints", default=False),
                 Choice(name="reference", words=("optuna5",), optional=True),
+                Distances(name="categorical_distance"),
             ),
             conflict=_conflict,
         ),

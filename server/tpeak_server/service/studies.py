@@ -12,6 +12,7 @@ from typing import Any
 from tpeak_server.domain.errors import RequestIdReused, StudyExists, StudyNotFound
 from tpeak_server.domain.study import Direction, Study
 from tpeak_server.pruners.registry import resolve as resolve_pruner
+from tpeak_server.samplers.distances import check_choices
 from tpeak_server.samplers.registry import resolve as resolve_sampler
 from tpeak_server.storage import studies
 from tpeak_server.storage.database import Database, Driver
@@ -125,8 +126,10 @@ def _wanted(new: NewStudy) -> Study:
         "pruner": {"name": "median"},
         "seed": secrets.randbits(SEED_BITS),
     }
+    settings = resolved({**defaults, **new.settings})
+    check_choices(settings["sampler"], settings.get("space"))
     # The sign bit stays clear: ids are positive bigints.
-    return Study(id=secrets.randbits(63), name=new.name, **resolved({**defaults, **new.settings}))
+    return Study(id=secrets.randbits(63), name=new.name, **settings)
 
 
 async def _create(connection: Driver, new: NewStudy, wanted: Study) -> tuple[Study, bool]:

@@ -14,6 +14,7 @@ TPE = {
     "consider_magic_clip": True,
     "consider_endpoints": False,
     "reference": None,
+    "categorical_distance": None,
 }
 
 
@@ -35,7 +36,8 @@ def test_what_is_given_stands() -> None:
         "prior_weight": 0.5,
         "consider_magic_clip": False,
         "consider_endpoints": True,
-        "reference": "optuna5",
+        "reference": None,
+        "categorical_distance": {"size": "ordered", "solver": [[0.0, 2.0], [2.0, 0.0]]},
     }
     assert resolve(other) == other
 
@@ -107,6 +109,16 @@ def test_a_sampler_is_built_with_its_settings() -> None:
             "prior_weight must lie within 1e-06 .. 1000000.0, got 0",
         ),
         (
+            {"name": "tpe", "categorical_distance": {"a": "ordered"}, "reference": "optuna5"},
+            "/sampler/categorical_distance",
+            "Optuna 5.0's densities know no distances: reference must be null",
+        ),
+        (
+            {"name": "tpe", "categorical_distance": {"a": [[1]]}},
+            "/sampler/categorical_distance/a/0/0",
+            "a choice must be 0 from itself, got 1.0",
+        ),
+        (
             {"name": "tpe", "reference": "optuna4"},
             "/sampler/reference",
             "reference must be 'optuna5', or null, got 'optuna4'",
@@ -120,7 +132,8 @@ def test_a_sampler_is_built_with_its_settings() -> None:
             {"name": "tpe", "gamma": 0.1},
             "/sampler/gamma",
             "the sampler 'tpe' has no setting 'gamma'; there is n_startup_trials, n_ei_candidates, multivariate, "
-            "group, constant_liar, prior_weight, consider_magic_clip, consider_endpoints, reference",
+            "group, constant_liar, prior_weight, consider_magic_clip, consider_endpoints, reference, "
+            "categorical_distance",
         ),
     ],
 )

@@ -121,3 +121,24 @@ def test_simultaneous_changes_through_two_replicas_are_all_kept(service: Service
     replies = service.race([("PATCH", study.path, body) for body in bodies])
     assert {reply.status_code for reply in replies} == {200}
     assert study.get()["user_attrs"] == {f"key {n}": n for n in range(30)}
+
+
+def test_distances_must_fit_the_choices_of_the_declared_space(service: Service) -> None:
+    space = {"solver": {"type": "categorical", "choices": ["adam", "sgd"]}}
+
+    def sampler(size: int) -> dict[str, Any]:
+        matrix = [[abs(row - column) for column in range(size)] for row in range(size)]
+        return {"name": "tpe", "categorical_distance": {"solver": matrix, "later": [[0]]}}
+
+    body = {"request_id": service.key(), "name": "distant", "space": space, "sampler": sampler(3)}
+    reply = service.send("POST", "/studies", body)
+    assert refused(reply) == (422, "invalid_request")
+    assert reply.json()["where"] == "/sampler/categorical_distance/solver"
+    made = service.send("POST", "/studies", {**body, "sampler": sampler(2)}).json()["study"]
+    assert made["sampler"]["categorical_distance"] == {"solver": [[0.0, 1.0], [1.0, 0.0]], "later": [[0.0]]}
+    path = f"/studies/{made['id']}"
+    assert refused(service.send("PATCH", path, {"request_id": service.key(), "sampler": sampler(100)})) == (
+        422,
+        "invalid_request",
+    )
+    assert service.send("PATCH", path, {"request_id": service.key(), "sampler": sampler(2)}).status_code == 200

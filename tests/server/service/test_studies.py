@@ -22,6 +22,7 @@ TPE = {
     "consider_magic_clip": True,
     "consider_endpoints": False,
     "reference": None,
+    "categorical_distance": None,
 }
 
 

@@ -5,6 +5,7 @@ The prior is a kernel that lacks every coordinate: a broad normal or a uniform c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -111,6 +112,8 @@ class Mixture:
 
     kernels: Kernels
     neighbours: Neighbours
+    distances: Mapping[int, Floats]
+    """Between the choices of some categorical coordinates; see there."""
     counts: Floats
     """(e, 1): the kernels that have a choice, and the prior's, in units of the prior's weight."""
 
@@ -123,7 +126,7 @@ class Mixture:
         return Kernels(
             np.ones(len(points)),
             self.kernels.family.kernels(points.unit, self.neighbours.bandwidths_around(points.unit)),
-            categoricals(points.choice, self.counts, self.kernels.categoricals.sizes),
+            categoricals(points.choice, self.counts, self.kernels.categoricals.sizes, self.distances),
             self.kernels.family,
         )
 
@@ -150,6 +153,7 @@ def fit_mixture(
     weight: Floats | None = None,
     prior_weight: float = PRIOR_WEIGHT,
     rule: BandwidthRule | None = None,
+    distances: Mapping[int, Floats] | None = None,
 ) -> Mixture:
     """The mixture of n finished trials in trial order, with weights (n,) by age unless others are given."""
     bandwidth, neighbours = fit_bandwidths(points.unit, rule)
@@ -159,10 +163,10 @@ def fit_mixture(
     kernels = Kernels(
         np.append(weights_by_age(len(points)) if weight is None else weight, prior_weight),
         family.kernels(unit, bandwidth),
-        categoricals(choice, counts, layout.sizes),
+        categoricals(choice, counts, layout.sizes, distances),
         family,
     )
-    return Mixture(kernels, neighbours, counts)
+    return Mixture(kernels, neighbours, distances or {}, counts)
 
 
 def _with_column(rows: Floats, value: float) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, View
+from tpeak_server.samplers.distances import scaled
 from tpeak_server.samplers.layout import Layout, Points, layout_of
 from tpeak_server.samplers.tpe.mixture import Kernels, Mixture, fit_mixture
 from tpeak_server.samplers.tpe.normal import NormalFamily, family_of
@@ -76,13 +77,16 @@ def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | 
     layout = layout_of(space)
     family = family_of(layout.axes, exact=rules.exact)
     points = layout.points(view.columns, len(view.numbers))
+    distances = _distances(layout, rules)
     best, bad = split(view, rules)
     weight = weights_by_rank(np.argsort(best).astype(np.float64), rules.rank_power) if rules.rank_power else None
     return Model(
         layout=layout,
         structure=Structure(layout, ()) if rules.reference else learn(layout, points),
-        good=_mixture(layout, points.take(np.sort(best)), family, rules, weight, good=True),
-        bad=_mixture(layout, _bad_points(layout, points.take(bad), pending), family, rules, None, good=False),
+        good=_mixture(layout, points.take(np.sort(best)), family, rules, distances, weight, good=True),
+        bad=_mixture(
+            layout, _bad_points(layout, points.take(bad), pending), family, rules, distances, None, good=False
+        ),
         elite=points.take(best[:ELITE]),
         visited=None if rules.reference else visited(layout, points),
     )
@@ -93,8 +97,26 @@ def _bad_points(layout: Layout, points: Points, pending: Mapping[str, Floats] | 
     return points.joined(layout.points(pending or {}, count)) if count else points
 
 
+def _distances(layout: Layout, rules: Rules) -> dict[int, Floats]:
+    """The distances between choices, by categorical coordinate."""
+    found = {}
+    for row, name in enumerate(layout.categorical_names):
+        if name in rules.distances:
+            distance = scaled(rules.distances[name], int(layout.sizes[row, 0]))
+            if distance is not None:
+                found[row] = distance
+    return found
+
+
 def _mixture(
-    layout: Layout, points: Points, family: NormalFamily, rules: Rules, weight: Floats | None, *, good: bool
+    layout: Layout,
+    points: Points,
+    family: NormalFamily,
+    rules: Rules,
+    distances: Mapping[int, Floats],
+    weight: Floats | None,
+    *,
+    good: bool,
 ) -> Mixture:
     if rules.reference:
         points = points.take(np.flatnonzero(points.complete))
@@ -102,7 +124,9 @@ def _mixture(
         kept, weight = _thinned(len(points), rules.most_kernels)
         points = points.take(kept)
     rule = rules.good_bandwidth if good else rules.bad_bandwidth
-    return fit_mixture(layout, points, family, weight=weight, prior_weight=rules.prior_weight, rule=rule)
+    return fit_mixture(
+        layout, points, family, weight=weight, prior_weight=rules.prior_weight, rule=rule, distances=distances
+    )
 
 
 def _thinned(count: int, most: int) -> tuple[NDArray[np.int64], Floats]:

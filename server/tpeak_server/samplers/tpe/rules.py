@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tpeak_server.samplers.distances import Distance
 from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
 from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT
 
@@ -16,7 +18,7 @@ class Rules:
     weighs more the better it is; with `latin_start` the startup points are Latin hypercubes. An
     *eager* estimator starts with half of the startup trials finished, if the others run. A *reference* estimator
     knows a trial only where it has every parameter, counts running trials among the bad ones when it fits them, and
-    evaluates every density to the last digits.
+    evaluates every density to the last digits. `distances` are between the choices of some parameters.
     """
 
     good_share: float = 0.1
@@ -28,6 +30,7 @@ class Rules:
     n_candidates: int = 24
     n_mutations: int = 0
     most_kernels: int = 8192
+    distances: Mapping[str, Distance] = field(default_factory=dict)
     latin_start: bool = True
     eager: bool = False
     reference: bool = False

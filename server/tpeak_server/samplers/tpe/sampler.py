@@ -9,6 +9,7 @@ import numpy as np
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
+from tpeak_server.samplers.distances import Distance
 from tpeak_server.samplers.latin import draw_latin
 from tpeak_server.samplers.random import draw_uniform
 from tpeak_server.samplers.seam import Explanation, Stream
@@ -27,7 +28,8 @@ class TPESampler:
     """Multivariate TPE that sees pending trials.
 
     While fewer than `n_startup_trials` are complete or pruned, points fill the space evenly; after that each is the
-    best of some candidates. The arguments are those of Optuna 5.0's; `reference="optuna5"` makes the densities its, too.
+    best of some candidates. The arguments are those of Optuna 5.0's, and `categorical_distance`;
+    `reference="optuna5"` makes the densities its, too.
     """
 
     version = "tpe-2"
@@ -44,6 +46,7 @@ class TPESampler:
         consider_magic_clip: bool = True,
         consider_endpoints: bool = False,
         reference: str | None = None,
+        categorical_distance: Mapping[str, Distance] | None = None,
         rules: Rules | None = None,
     ) -> None:
         self.n_startup_trials = n_startup_trials
@@ -54,6 +57,7 @@ class TPESampler:
             rules or (OPTUNA5 if reference == "optuna5" else OWN),
             n_ei_candidates, prior_weight, clip=consider_magic_clip, endpoints=consider_endpoints,
         )  # fmt: skip
+        self.rules = replace(self.rules, distances=categorical_distance or {})
         self.n_ei_candidates = self.rules.n_candidates
         self._memo = Memo(self.rules)
 

@@ -143,6 +143,18 @@ def test_a_categorical_kernel_favours_its_own_choice_by_one_kernels_share_more()
     np.testing.assert_allclose(probabilities, [[1 / 7, 1 / 4], [1 / 7, 1 / 4], [4 / 7, 1 / 4], [1 / 7, 1 / 4]])
 
 
+def test_with_distances_similar_choices_are_likelier_and_are_drawn_so() -> None:
+    order = np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0))) / np.array([[3.0], [2.0], [2.0], [3.0]])
+    kernels = categoricals(np.array([[1, -1]]), np.array([[9]]), np.array([[4]]), {0: order})
+    probabilities = np.exp(log_density(kernels, np.array([[0, 1, 2, 3]])))
+    np.testing.assert_allclose(probabilities[:, 1], 0.25)
+    # 9 kernels, 4 choices: exp(-(1/2)^2 log 9 log 4 / log 6) = 0.6537 beside 1 and exp(-1.7) = 0.1826; 1/9 to each.
+    np.testing.assert_allclose(probabilities[:, 0] * 2.9343, [0.7648, 1.1111, 0.7648, 0.2937], atol=1e-3)
+    uniforms = ((np.arange(9000) + 0.5) / 9000)[np.newaxis]
+    drawn = np.bincount(kernels.sample(np.zeros(9000, dtype=np.int64), uniforms)[0]) / 9000
+    np.testing.assert_allclose(drawn, probabilities[:, 0], atol=1e-3)
+
+
 @given(st.integers(2, 50), st.integers(1, 100), st.data())
 def test_a_categorical_kernels_probabilities_add_up_to_one(size: int, count: int, data: st.DataObject) -> None:
     own = data.draw(st.integers(-1, size - 1))

@@ -135,6 +135,23 @@ def test_the_references_startup_points_are_those_of_the_random_sampler(view_of: 
     assert startup == [Suggestion(values=suggestion.values, origin="startup") for suggestion in random]
 
 
+def test_with_distances_a_good_choice_speaks_for_its_neighbours(view_of: Views) -> None:
+    space: Space = {"size": CategoricalDistribution(choices=tuple(range(50)))}
+    tried = np.arange(0.0, 50.0, 2.0)
+    view = view_of({"size": tried}, np.abs(tried - 20))
+    untried = {"size": np.array([19.0, 21.0, 45.0])}
+
+    def scores(sampler: TPESampler) -> list[float]:
+        return sampler.log_ratio(view, space, nothing(space), untried).tolist()
+
+    without = scores(TPESampler())
+    assert without == pytest.approx([without[0]] * 3)
+    below, above, far = scores(TPESampler(categorical_distance={"size": "ordered"}))
+    assert min(below, above) > far + 0.5
+    of_other_choices = {"size": [[0.0, 1.0], [1.0, 0.0]]}
+    assert scores(TPESampler(categorical_distance=of_other_choices)) == pytest.approx(without)
+
+
 def test_neither_the_memo_nor_other_threads_change_a_suggestion(
     view_of: Views, columns_of: Columns, stream_of: Streams
 ) -> None:
