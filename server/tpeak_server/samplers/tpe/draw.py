@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,16 @@ FRESH = 64
 """How many neighbours are looked at where every candidate was tried before."""
 
 
+class Uniforms(NamedTuple):
+    """The uniform numbers behind each kind of candidates, a column for each: draws from the good mixture (1 + d + e, c),
+    those with every coordinate from another kernel (2 (d + e), c), and mutations of the best points.
+    """
+
+    joint: Floats
+    crossed: Floats
+    mutated: Floats
+
+
 class Drawing:
     """Suggestions from one model, beside these pending trials and those drawn before them.
 
@@ -36,7 +47,7 @@ class Drawing:
         taken, self._liars = model.pending(pending)
         self._visited = model.visited.with_points(taken) if model.visited else None
 
-    def draw(self, uniforms: Sequence[tuple[Floats, Floats]]) -> Iterator[dict[str, float]]:
+    def draw(self, uniforms: Sequence[Uniforms]) -> Iterator[dict[str, float]]:
         """The internal values of the best candidate for each of the `uniforms_of` some streams, in order."""
         raw = self._candidates(uniforms)
         points = self.model.structure.active(raw)
@@ -57,7 +68,7 @@ class Drawing:
             best = start + self._best(scores, good[block], looked.take(block), lies[block])
             chosen = raw.take(slice(best, best + 1))
             if repeated[best]:
-                chosen = self._fresh(chosen, uniforms[start // width][0])
+                chosen = self._fresh(chosen, uniforms[start // width].joint)
             yield {**self.model.layout.values(chosen), **self._given}
             known = None if repeated[best] or liars is None else liars.take(slice(best, best + 1))
             liar = self._take(chosen, known)
@@ -69,7 +80,7 @@ class Drawing:
         """The score log l - log g (c,) of active points, to the last digits."""
         return self.model.log_ratio(points, self._liars)
 
-    def weighed(self, uniforms: tuple[Floats, Floats]) -> tuple[list[dict[str, float]], Floats]:
+    def weighed(self, uniforms: Uniforms) -> tuple[list[dict[str, float]], Floats]:
         """The internal values and the score (c,) of each of one suggestion's candidates."""
         raw = self._candidates([uniforms])
         layout = self.model.layout
@@ -88,22 +99,28 @@ class Drawing:
     def _precision(self) -> Precision:
         return np.float64 if self._rules.exact else np.float32
 
-    def _candidates(self, uniforms: Sequence[tuple[Floats, Floats]]) -> Points:
-        """Every suggestion's candidates, side by side: those from the good mixture, then mutations of the best."""
+    def _candidates(self, uniforms: Sequence[Uniforms]) -> Points:
+        """Every suggestion's candidates, side by side."""
         given = self.model.layout.point(self._given) if self._given else None
-        together = uniforms[0][0] if len(uniforms) == 1 else np.concatenate([one for one, _ in uniforms], axis=1)
-        drawn = self.model.good.kernels.sample(together, given)
-        local = uniforms[0][1].shape[1]
-        if not (local and len(self.model.elite)):
-            return drawn
-        changed = mutated(self.model.layout, self.model.elite, np.concatenate([two for _, two in uniforms], axis=1))
-        if given is not None:
-            changed = changed.where_given(given)
-        # Both kinds come suggestion by suggestion; together they are to do so, too.
-        count = len(uniforms)
-        at = np.arange(len(drawn)).reshape(count, -1)
-        local_at = len(drawn) + np.arange(len(changed)).reshape(count, -1)
-        return drawn.joined(changed).take(np.concatenate([at, local_at], axis=1).ravel())
+        together = (
+            uniforms[0]
+            if len(uniforms) == 1
+            else Uniforms(*(np.concatenate(kind, axis=1) for kind in zip(*uniforms, strict=True)))
+        )
+        sample = self.model.good.kernels.sample
+        kinds = [sample(together.joint, given)]
+        if together.crossed.size:
+            kinds.append(sample(together.crossed, given))
+        if together.mutated.size and len(self.model.elite):
+            changed = mutated(self.model.layout, self.model.elite, together.mutated)
+            kinds.append(changed if given is None else changed.where_given(given))
+        candidates = kinds[0].joined(*kinds[1:]) if len(kinds) > 1 else kinds[0]
+        if len(kinds) == 1 or len(uniforms) == 1:
+            return candidates
+        # Every kind comes suggestion by suggestion; together they are to do so, too.
+        ends = np.cumsum([0, *map(len, kinds)])
+        places = [np.arange(*ends[at : at + 2]).reshape(len(uniforms), -1) for at in range(len(kinds))]
+        return candidates.take(np.concatenate(places, axis=1).ravel())
 
     def _lies(self, points: Looked) -> Floats:
         return np.full(len(points), -np.inf) if self._liars is None else self._liars.log_sum(points)
@@ -142,7 +159,11 @@ class Drawing:
         return liar
 
 
-def uniforms_of(model: Model, rules: Rules, generator: np.random.Generator) -> tuple[Floats, Floats]:
-    """The randomness of one suggestion: (1 + d + e, c) for the mixture's candidates, and for the mutations."""
-    drawn = generator.random((1 + model.layout.dimensions, rules.n_candidates))
-    return drawn, generator.random((rows_of_mutation(model.layout), rules.n_mutations))
+def uniforms_of(model: Model, rules: Rules, generator: np.random.Generator) -> Uniforms:
+    """The randomness of one suggestion."""
+    size = model.layout.dimensions
+    return Uniforms(
+        generator.random((1 + size, rules.n_candidates)),
+        generator.random((2 * size, rules.n_crossed)),
+        generator.random((rows_of_mutation(model.layout), rules.n_mutations)),
+    )

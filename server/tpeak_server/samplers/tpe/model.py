@@ -125,7 +125,14 @@ def _mixture(
         points = points.take(kept)
     rule = rules.good_bandwidth if good else rules.bad_bandwidth
     return fit_mixture(
-        layout, points, family, weight=weight, prior_weight=rules.prior_weight, rule=rule, distances=distances
+        layout,
+        points,
+        family,
+        weight=weight,
+        prior_weight=rules.prior_weight,
+        rule=rule,
+        distances=distances,
+        most_uniform=rules.most_uniform,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,7 +29,9 @@ class Rules:
     bad_bandwidth: BandwidthRule = field(default_factory=BandwidthRule)
     prior_weight: float = PRIOR_WEIGHT
     n_candidates: int = 24
+    n_crossed: int = 0
     n_mutations: int = 0
+    most_uniform: float = math.inf
     most_kernels: int = 8192
     distances: Mapping[str, Distance] = field(default_factory=dict)
     latin_start: bool = True
