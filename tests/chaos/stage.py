@@ -63,8 +63,8 @@ class Profile:
 
 
 FULL = Profile(
-    seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, calm_s=45.0,
-    groups=GROUPS, requests=102_000,
+    seconds=180.0, virtual_workers=500, real_workers=20, worker_kills=104, cuts=60, stop_s=12.0, calm_s=40.0,
+    groups=GROUPS, requests=95_000,
     habits={"think_s": 1.05},
 )  # fmt: skip
 SHORT = Profile(
