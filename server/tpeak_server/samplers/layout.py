@@ -54,6 +54,16 @@ class Points:
         )
 
     @property
+    def known(self) -> NDArray[np.bool_]:
+        """What the points have (d + e, n)."""
+        return np.concatenate([~np.isnan(self.unit), self.choice >= 0])
+
+    def only(self, coordinates: NDArray[np.bool_]) -> Points:
+        """The points with these coordinates (d + e, n or 1) alone."""
+        d = len(self.unit)
+        return Points(np.where(coordinates[:d], self.unit, np.nan), np.where(coordinates[d:], self.choice, MISSING))
+
+    @property
     def complete(self) -> NDArray[np.bool_]:
         """Which points (n,) lack nothing."""
         lacking = np.count_nonzero(np.isnan(self.unit), axis=0) + np.count_nonzero(self.choice < 0, axis=0)

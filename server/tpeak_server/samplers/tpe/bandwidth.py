@@ -17,17 +17,21 @@ PRIOR_BANDWIDTH = 1.0
 class BandwidthRule:
     """What bounds a bandwidth.
 
-    It is at least 1 / (n + 2) ** `exponent` with n trials, down to `least` of the range (Watanabe, section 3.3);
+    It is at least 1 / (n + 2) ** `exponent`, down to `least` of the range (Watanabe, section 3.3), with n the trials
+    that have the coordinate, or with `overall` all trials: so kernels on a rare branch can be as narrow as others.
     `clip=False` bounds it by 1e-12 only. With `endpoints` the ends of the range are neighbours, too.
     """
 
     least: float = 0.01
     exponent: float = 1.0
+    overall: bool = False
     clip: bool = True
     endpoints: bool = False
 
-    def smallest(self, count: NDArray[np.int64]) -> Floats:
-        """The smallest bandwidth allowed (d, 1) among that many trials (d, 1)."""
+    def smallest(self, count: NDArray[np.int64], trials: int) -> Floats:
+        """The smallest bandwidth allowed (d, 1) where so many of the trials (d, 1) have the coordinate."""
+        if self.overall:
+            count = np.full_like(count, trials)
         if not self.clip:
             return np.full(count.shape, 1e-12)
         smallest: Floats = np.maximum(self.least, (count + 2.0) ** -self.exponent)
@@ -38,12 +42,21 @@ class BandwidthRule:
 class Neighbours:
     """The sorted coordinates of the finished trials of a mixture: they give every kernel its bandwidth.
 
-    `fenced` is (d, n + 2): ascending, NaN before and after; `count` (d, 1) says how many there are.
+    `fenced` is (d, n + 2): ascending, NaN before and after.
     """
 
     fenced: Floats
-    count: NDArray[np.int64]
-    rule: BandwidthRule
+    smallest: Floats
+    """(d, 1): the smallest bandwidth allowed."""
+
+    def joined(self, other: Neighbours) -> Neighbours:
+        """These and the other ones, within these bounds."""
+        inner = np.concatenate([self.fenced[:, 1:-1], other.fenced[:, 1:-1]], axis=1)
+        inner = np.sort(np.where(np.isnan(inner), np.inf, inner), axis=1)
+        fence = np.full((len(inner), 1), np.nan)
+        return Neighbours(
+            np.concatenate([fence, np.where(np.isinf(inner), np.nan, inner), fence], axis=1), self.smallest
+        )
 
     def bandwidths_around(self, unit: Floats) -> Floats:
         """The bandwidths (d, m) of kernels for points that are not among the neighbours themselves."""
@@ -52,7 +65,7 @@ class Neighbours:
             before[axis] = sorted_row.searchsorted(row)
         axes = np.arange(len(unit))[:, np.newaxis]
         left, right = unit - self.fenced[axes, before], self.fenced[axes, before + 1] - unit
-        return _bandwidths(unit, np.fmax(left, right), self.rule.smallest(self.count))
+        return _bandwidths(unit, np.fmax(left, right), self.smallest)
 
 
 def fit_bandwidths(unit: Floats, rule: BandwidthRule | None = None) -> tuple[Floats, Neighbours]:
@@ -66,13 +79,14 @@ def fit_bandwidths(unit: Floats, rule: BandwidthRule | None = None) -> tuple[Flo
     order = np.argsort(np.where(np.isnan(unit), np.inf, unit), axis=1)
     fence = np.full((len(unit), 1), np.nan)
     fenced = np.concatenate([fence, np.take_along_axis(unit, order, axis=1), fence], axis=1)
-    neighbours = Neighbours(fenced, np.count_nonzero(~np.isnan(unit), axis=1)[:, np.newaxis], rule)
+    count = np.count_nonzero(~np.isnan(unit), axis=1)[:, np.newaxis]
+    neighbours = Neighbours(fenced, rule.smallest(count, unit.shape[1]))
     gaps = np.diff(fenced, axis=1)
     larger = np.empty_like(unit)
     np.put_along_axis(larger, order, np.fmax(gaps[:, :-1], gaps[:, 1:]), axis=1)
     if rule.endpoints:
-        _reach_for_the_ends(unit, larger, order, neighbours.count)
-    return _bandwidths(unit, larger, rule.smallest(neighbours.count)), neighbours
+        _reach_for_the_ends(unit, larger, order, count)
+    return _bandwidths(unit, larger, neighbours.smallest), neighbours
 
 
 def _reach_for_the_ends(unit: Floats, larger: Floats, order: NDArray[np.int64], count: NDArray[np.int64]) -> None:

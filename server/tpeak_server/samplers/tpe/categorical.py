@@ -1,8 +1,7 @@
 """Categorical coordinates of kernels: mostly the trial's own choice, else any.
 
-A kernel's probabilities are (one-hot + S / (C N)) normalised over the C choices, with N kernels in the mixture: the own
-choice with probability `stay` = N / (N + S), else uniform over all. The `spread` S is C (so it is in Optuna), or less
-where there are many choices. A kernel without a choice is uniform.
+A kernel's probabilities are (one-hot + 1 / N) normalised over the C choices, with N kernels in the mixture. That is:
+the own choice with probability `stay` = N / (N + C), else uniform over all. A kernel without a choice is uniform.
 
 Where distances between the choices are known, similar choices take part: in place of the one-hot stands
 exp(-(distance / largest)^2 log N log C / log 6), as in Optuna 4.
@@ -33,8 +32,6 @@ class Categoricals:
     """(e, 1)"""
     sizes: NDArray[np.int64]
     """(e, 1)"""
-    spread: Floats
-    """(e, 1)"""
     tables: Mapping[int, Floats]
     """Of the coordinates with distances: the log probabilities (C + 1, C) of all choices by the own one, the last row
     for none."""
@@ -47,22 +44,17 @@ class Categoricals:
             self.log_lift,
             self.stay,
             self.sizes,
-            self.spread,
             self.tables,
         )
 
     def take(self, which: slice) -> Categoricals:
         """Some of the kernels."""
         own, log_other = self.own[:, which], self.log_other[:, which]
-        return Categoricals(own, log_other, self.log_lift, self.stay, self.sizes, self.spread, self.tables)
-
-    def beside(self, choice: NDArray[np.int64], kernels: Floats, distances: Mapping[int, Floats]) -> Categoricals:
-        """Kernels at these choices (e, n) of the same kind, for a mixture of that many kernels (e, 1)."""
-        return categoricals(choice, kernels, self.sizes, distances, float(self.spread.max(initial=1.0)))
+        return Categoricals(own, log_other, self.log_lift, self.stay, self.sizes, self.tables)
 
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> NDArray[np.int64]:
-        """Choices (e, c), each from the kernel chosen for it (e, c)."""
-        own = np.take_along_axis(self.own, kernels, axis=1)
+        """One choice (e, c) from each of the chosen kernels (c,)."""
+        own = self.own[:, kernels]
         stays = (uniforms < self.stay) & (own >= 0)
         # What is left of the same number is uniform again; where the kernel is uniform it is the number itself.
         rest = np.where(own >= 0, (uniforms - self.stay) / (1.0 - self.stay), uniforms)
@@ -90,23 +82,20 @@ def categoricals(
     kernels: Floats,
     sizes: NDArray[np.int64],
     distances: Mapping[int, Floats] | None = None,
-    most_uniform: float = math.inf,
 ) -> Categoricals:
     """Kernels at these choices (e, n) for a mixture of that many kernels (e, 1), the prior's included.
 
     `distances` are those of some coordinates, (C, C), the farthest of a row 1.
     """
-    spread = np.minimum(sizes, most_uniform)
-    log_other = np.where(choice >= 0, np.log(spread / sizes / (kernels + spread)), -np.log(sizes))
+    log_other = np.where(choice >= 0, -np.log(kernels + sizes), -np.log(sizes))
     tables = {row: _table(distance, float(kernels[row, 0])) for row, distance in (distances or {}).items()}
     log_other[list(tables)] = 0.0
     return Categoricals(
         own=choice,
         log_other=log_other,
-        log_lift=np.log(kernels * sizes / spread + 1.0),
-        stay=kernels / (kernels + spread),
+        log_lift=np.log(kernels + 1.0),
+        stay=kernels / (kernels + sizes),
         sizes=sizes,
-        spread=spread,
         tables=tables,
     )
 

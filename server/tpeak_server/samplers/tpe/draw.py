@@ -25,12 +25,14 @@ FRESH = 64
 
 
 class Uniforms(NamedTuple):
-    """The uniform numbers behind each kind of candidates, a column for each: draws from the good mixture (1 + d + e, c),
-    those with every coordinate from another kernel (2 (d + e), c), and mutations of the best points.
+    """The uniform numbers behind each kind of candidates, a column for each.
+
+    Draws of the choices on each level of branches (levels, 1 + d + e, c), draws from the good mixture (1 + d + e, c),
+    and mutations of the best points.
     """
 
+    branches: Floats
     joint: Floats
-    crossed: Floats
     mutated: Floats
 
 
@@ -49,7 +51,14 @@ class Drawing:
 
     def draw(self, uniforms: Sequence[Uniforms]) -> Iterator[dict[str, float]]:
         """The internal values of the best candidate for each of the `uniforms_of` some streams, in order."""
-        raw = self._candidates(uniforms)
+        if not self.model.structure.levels:
+            yield from self._draw(uniforms, self._given_point)
+            return
+        for one in uniforms:
+            yield from self._draw([one], self._branch(one))
+
+    def _draw(self, uniforms: Sequence[Uniforms], given: Points | None) -> Iterator[dict[str, float]]:
+        raw = self._candidates(uniforms, given)
         points = self.model.structure.active(raw)
         looked = self.model.good.kernels.look(points)
         good = self.model.good.kernels.log_sum(looked)
@@ -82,7 +91,8 @@ class Drawing:
 
     def weighed(self, uniforms: Uniforms) -> tuple[list[dict[str, float]], Floats]:
         """The internal values and the score (c,) of each of one suggestion's candidates."""
-        raw = self._candidates([uniforms])
+        given = self._branch(uniforms) if self.model.structure.levels else self._given_point
+        raw = self._candidates([uniforms], given)
         layout = self.model.layout
         return [layout.values(raw, at) for at in range(len(raw))], self.log_ratio(self.model.structure.active(raw))
 
@@ -99,18 +109,36 @@ class Drawing:
     def _precision(self) -> Precision:
         return np.float64 if self._rules.exact else np.float32
 
-    def _candidates(self, uniforms: Sequence[Uniforms]) -> Points:
+    @property
+    def _given_point(self) -> Points | None:
+        return self.model.layout.point(self._given) if self._given else None
+
+    def _branch(self, uniforms: Uniforms) -> Points:
+        """One point that has, beside what is given, the choices that decide which other parameters there are.
+
+        They are made level by level, by themselves: how well what lies below a choice is known says nothing about the
+        choice.
+        """
+        structure, kernels = self.model.structure, self.model.good.kernels
+        given = self.model.layout.point(self._given)
+        for level, numbers in zip(structure.levels, uniforms.branches, strict=True):
+            wanted = given.known | level
+            points = structure.active(kernels.sample(numbers, given)).only(wanted)
+            looked = kernels.look(points)
+            bad = np.logaddexp(self.model.bad.kernels.log_sum(looked), self._lies(looked))
+            best = int(np.argmax((kernels.log_sum(looked) - bad).round(DIGITS)))
+            given = points.take(slice(best, best + 1))
+        return given
+
+    def _candidates(self, uniforms: Sequence[Uniforms], given: Points | None) -> Points:
         """Every suggestion's candidates, side by side."""
-        given = self.model.layout.point(self._given) if self._given else None
         together = (
             uniforms[0]
             if len(uniforms) == 1
-            else Uniforms(*(np.concatenate(kind, axis=1) for kind in zip(*uniforms, strict=True)))
+            else Uniforms(*(np.concatenate(kind, axis=-1) for kind in zip(*uniforms, strict=True)))
         )
         sample = self.model.good.kernels.sample
         kinds = [sample(together.joint, given)]
-        if together.crossed.size:
-            kinds.append(sample(together.crossed, given))
         if together.mutated.size and len(self.model.elite):
             changed = mutated(self.model.layout, self.model.elite, together.mutated)
             kinds.append(changed if given is None else changed.where_given(given))
@@ -163,7 +191,7 @@ def uniforms_of(model: Model, rules: Rules, generator: np.random.Generator) -> U
     """The randomness of one suggestion."""
     size = model.layout.dimensions
     return Uniforms(
+        generator.random((len(model.structure.levels), 1 + size, rules.n_candidates)),
         generator.random((1 + size, rules.n_candidates)),
-        generator.random((2 * size, rules.n_crossed)),
         generator.random((rows_of_mutation(model.layout), rules.n_mutations)),
     )

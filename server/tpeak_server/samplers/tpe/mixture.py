@@ -5,7 +5,6 @@ The prior is a kernel that lacks every coordinate: a broad normal or a uniform c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -93,21 +92,17 @@ class Kernels:
         return found
 
     def sample(self, uniforms: Floats, given: Points | None = None) -> Points:
-        """One point a column of `uniforms` (k + d + e, c), conditional on one given point's coordinates, if any.
-
-        The first k rows choose the kernel: one for the whole point, or one for each coordinate (k = d + e).
-        """
-        d, size = len(self.normals.centre), len(self.normals.centre) + len(self.categoricals.own)
-        first = len(uniforms) - size
+        """One point a column of `uniforms` (1 + d + e, c), conditional on one given point's coordinates, if any."""
+        d = len(self.normals.centre)
         weight = self.weight
         if given is not None:
             log_density = self.log_each(self.look(given))[0]
             weight = weight * np.exp(log_density - log_density.max())
         cumulative = np.cumsum(weight)
-        kernels = np.searchsorted(cumulative, uniforms[:first] * cumulative[-1], side="right")
-        kernels = np.broadcast_to(np.minimum(kernels, len(cumulative) - 1), (size, uniforms.shape[1]))
-        unit = self.normals.sample(kernels[:d], uniforms[first : first + d])
-        choice = self.categoricals.sample(kernels[d:], uniforms[first + d :])
+        kernels = np.searchsorted(cumulative, uniforms[0] * cumulative[-1], side="right")
+        kernels = np.minimum(kernels, len(cumulative) - 1)
+        unit = self.normals.sample(kernels, uniforms[1 : 1 + d])
+        choice = self.categoricals.sample(kernels, uniforms[1 + d :])
         return Points(unit, choice) if given is None else Points(unit, choice).where_given(given)
 
 
@@ -131,7 +126,7 @@ class Mixture:
         return Kernels(
             np.ones(len(points)),
             self.kernels.family.kernels(points.unit, self.neighbours.bandwidths_around(points.unit)),
-            self.kernels.categoricals.beside(points.choice, self.counts, self.distances),
+            categoricals(points.choice, self.counts, self.kernels.categoricals.sizes, self.distances),
             self.kernels.family,
         )
 
@@ -159,7 +154,6 @@ def fit_mixture(
     prior_weight: float = PRIOR_WEIGHT,
     rule: BandwidthRule | None = None,
     distances: Mapping[int, Floats] | None = None,
-    most_uniform: float = math.inf,
 ) -> Mixture:
     """The mixture of n finished trials in trial order, with weights (n,) by age unless others are given."""
     bandwidth, neighbours = fit_bandwidths(points.unit, rule)
@@ -169,7 +163,7 @@ def fit_mixture(
     kernels = Kernels(
         np.append(weights_by_age(len(points)) if weight is None else weight, prior_weight),
         family.kernels(unit, bandwidth),
-        categoricals(choice, counts, layout.sizes, distances, most_uniform),
+        categoricals(choice, counts, layout.sizes, distances),
         family,
     )
     return Mixture(kernels, neighbours, distances or {}, counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,13 +80,16 @@ def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | 
     distances = _distances(layout, rules)
     best, bad = split(view, rules)
     weight = weights_by_rank(np.argsort(best).astype(np.float64), rules.rank_power) if rules.rank_power else None
+    good_mixture = _mixture(layout, points.take(np.sort(best)), family, rules, distances, weight, good=True)
+    bad_points = _bad_points(layout, points.take(bad), pending)
+    bad_mixture = _mixture(layout, bad_points, family, rules, distances, None, good=False)
+    # A pending trial stands among all that finished: it is to be as narrow as they are dense there.
+    neighbours = bad_mixture.neighbours.joined(good_mixture.neighbours)
     return Model(
         layout=layout,
         structure=Structure(layout, ()) if rules.reference else learn(layout, points),
-        good=_mixture(layout, points.take(np.sort(best)), family, rules, distances, weight, good=True),
-        bad=_mixture(
-            layout, _bad_points(layout, points.take(bad), pending), family, rules, distances, None, good=False
-        ),
+        good=good_mixture,
+        bad=replace(bad_mixture, neighbours=neighbours),
         elite=points.take(best[:ELITE]),
         visited=None if rules.reference else visited(layout, points),
     )
@@ -132,7 +135,6 @@ def _mixture(
         prior_weight=rules.prior_weight,
         rule=rule,
         distances=distances,
-        most_uniform=rules.most_uniform,
     )
 
 

@@ -109,9 +109,8 @@ class Normals:
         return self._tables[axis]
 
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> Floats:
-        """Coordinates (d, c), each from the kernel chosen for it (d, c), by inverting the distribution function."""
-        centre = np.take_along_axis(self.centre, kernels, axis=1)
-        bandwidth = np.take_along_axis(self.bandwidth, kernels, axis=1)
+        """One coordinate (d, c) from each of the chosen kernels (c,), by inverting the distribution function."""
+        centre, bandwidth = self.centre[:, kernels], self.bandwidth[:, kernels]
         low, high = ndtr(-centre / bandwidth), ndtr((1.0 - centre) / bandwidth)
         unit: Floats = np.clip(centre + bandwidth * ndtri(low + uniforms * (high - low)), 0.0, 1.0)
         return unit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,10 +15,9 @@ class Rules:
     """How the finished trials become two densities.
 
     The good trials are `good_share` of those that finished, at most `most_good`. With `rank_power` above 0 a good trial
-    weighs more the better it is; with `latin_start` the startup points are Latin hypercubes. An
-    *eager* estimator starts with half of the startup trials finished, if the others run. A *reference* estimator
-    knows a trial only where it has every parameter, counts running trials among the bad ones when it fits them, and
-    evaluates every density to the last digits. `distances` are between the choices of some parameters.
+    weighs more the better it is. With `latin_start` the startup points are Latin hypercubes; `distances` are between
+    the choices of some parameters. A *reference* estimator knows a trial only where it has every parameter, counts
+    running trials among the bad ones when it fits them, and evaluates every density to the last digits.
     """
 
     good_share: float = 0.1
@@ -29,13 +27,10 @@ class Rules:
     bad_bandwidth: BandwidthRule = field(default_factory=BandwidthRule)
     prior_weight: float = PRIOR_WEIGHT
     n_candidates: int = 24
-    n_crossed: int = 0
     n_mutations: int = 0
-    most_uniform: float = math.inf
     most_kernels: int = 8192
+    latin_start: bool = False
     distances: Mapping[str, Distance] = field(default_factory=dict)
-    latin_start: bool = True
-    eager: bool = False
     reference: bool = False
 
     @property
@@ -44,8 +39,12 @@ class Rules:
         return self.reference or not (self.good_bandwidth.clip and self.bad_bandwidth.clip)
 
 
-OPTUNA5 = Rules(latin_start=False, reference=True)
+OPTUNA5 = Rules(reference=True)
 """Optuna 5.0's."""
 
-OWN = Rules()
-"""The project's own."""
+OWN = Rules(
+    rank_power=1.0,
+    good_bandwidth=BandwidthRule(least=0.03, exponent=1.25, overall=True),
+    latin_start=True,
+)
+"""The project's own, chosen on one half of the benchmark's problems: docs/benchmarks.md."""

@@ -32,7 +32,7 @@ class TPESampler:
     `reference="optuna5"` makes the densities its, too.
     """
 
-    version = "tpe-2"
+    version = "tpe-3"
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class TPESampler:
     ) -> list[Suggestion]:
         """Draws one point a stream; see the seam. A fixed value that its range does not hold conditions nothing."""
         given = {name: value for name, value in (fixed or {}).items() if name in space}
-        if self._too_early(view, pending):
+        if finished(view) < self.n_startup_trials:
             return self._startup(space, streams, given)
         found: list[dict[str, float]] = [{} for _ in streams]
         for purpose, names in parts_of(view, space, given, self):
@@ -138,12 +138,6 @@ class TPESampler:
             drawing = self._drawing(view, {name: space[name] for name in names}, pending, {})
             total += drawing.log_ratio(drawing.model.points({name: points[name] for name in names}))
         return total
-
-    def _too_early(self, view: View, pending: Mapping[str, Floats]) -> bool:
-        done, wanted = finished(view), self.n_startup_trials
-        if not self.rules.eager or 2 * done < wanted:
-            return done < wanted
-        return done + max((len(column) for column in pending.values()), default=0) < wanted
 
     def _startup(self, space: Space, streams: Sequence[Stream], given: Mapping[str, float]) -> list[Suggestion]:
         if self.rules.latin_start:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,25 @@ class Dependence:
     active: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Structure:
     """The dependences of a space, parents first. Coordinates are counted numeric ones first."""
 
     layout: Layout
     dependences: tuple[Dependence, ...]
+
+    @cached_property
+    def levels(self) -> tuple[NDArray[np.bool_], ...]:
+        """The coordinates (d + e, 1) that others depend on: those at the root, then those of its branches, ..."""
+        depth: dict[int, int] = {}
+        for dependence in self.dependences:
+            depth.setdefault(dependence.parent, 0)
+            depth[dependence.child] = depth[dependence.parent] + 1
+        parents = {dependence.parent for dependence in self.dependences}
+        found = [np.zeros((self.layout.dimensions, 1), dtype=bool) for _ in range(max(depth.values(), default=0))]
+        for parent in parents:
+            found[depth[parent]][parent] = True
+        return tuple(found)
 
     def active(self, points: Points) -> Points:
         """The points (d + e, c) without the coordinates that are not there."""

@@ -151,7 +151,7 @@ def test_with_distances_similar_choices_are_likelier_and_are_drawn_so() -> None:
     # 9 kernels, 4 choices: exp(-(1/2)^2 log 9 log 4 / log 6) = 0.6537 beside 1 and exp(-1.7) = 0.1826; 1/9 to each.
     np.testing.assert_allclose(probabilities[:, 0] * 2.9343, [0.7648, 1.1111, 0.7648, 0.2937], atol=1e-3)
     uniforms = ((np.arange(9000) + 0.5) / 9000)[np.newaxis]
-    drawn = np.bincount(kernels.sample(np.zeros((1, 9000), dtype=np.int64), uniforms)[0]) / 9000
+    drawn = np.bincount(kernels.sample(np.zeros(9000, dtype=np.int64), uniforms)[0]) / 9000
     np.testing.assert_allclose(drawn, probabilities[:, 0], atol=1e-3)
 
 
@@ -165,8 +165,8 @@ def test_a_categorical_kernels_probabilities_add_up_to_one(size: int, count: int
 def test_choices_are_drawn_with_the_kernels_probabilities() -> None:
     kernels = categoricals(np.array([[2, -1]]), np.array([[3]]), np.array([[4]]))
     uniforms = ((np.arange(7000) + 0.5) / 7000)[np.newaxis]
-    own = kernels.sample(np.zeros((1, 7000), dtype=np.int64), uniforms)
-    anything = kernels.sample(np.ones((1, 7000), dtype=np.int64), uniforms)
+    own = kernels.sample(np.zeros(7000, dtype=np.int64), uniforms)
+    anything = kernels.sample(np.ones(7000, dtype=np.int64), uniforms)
     assert np.bincount(own[0]).tolist() == pytest.approx([1000, 1000, 4000, 1000], abs=2)
     assert np.bincount(anything[0]).tolist() == [1750, 1750, 1750, 1750]
 
@@ -175,7 +175,7 @@ def test_choices_are_drawn_with_the_kernels_probabilities() -> None:
 def test_numeric_coordinates_are_drawn_with_the_kernels_distribution(centre: float, bandwidth: float) -> None:
     family = family_of(axes_of([FloatDistribution(low=0, high=1)]))
     kernels = family.kernels(np.array([[centre]]), np.array([[bandwidth]]))
-    drawn = kernels.sample(np.zeros((1, 999), dtype=np.int64), (np.arange(1, 1000) / 1000)[np.newaxis])[0]
+    drawn = kernels.sample(np.zeros(999, dtype=np.int64), (np.arange(1, 1000) / 1000)[np.newaxis])[0]
     density = np.exp(family.log_density(kernels, family.features(FINE[np.newaxis])))[:, 0]
     # The share of the density below the k-th of the drawn thousandths.
     cumulative = np.interp(drawn, FINE, np.cumsum(density) / len(FINE))
