@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tpeak_server.domain.distributions import FloatDistribution, IntDistribution
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.axes import Numeric, axes_of
-from tpeak_server.samplers.tpe.bandwidth import fit_bandwidths
+from tpeak_server.samplers.tpe.bandwidth import BandwidthRule, fit_bandwidths
 from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
 from tpeak_server.samplers.tpe.cells import log_interval_mass
 from tpeak_server.samplers.tpe.normal import family_of, log_unit_mass
@@ -28,6 +28,25 @@ def test_a_bandwidth_is_the_larger_gap_to_a_neighbour_and_the_inner_gap_at_the_e
 def test_bandwidths_are_at_least_a_hundredth_and_more_for_few_trials() -> None:
     np.testing.assert_allclose(fit_bandwidths(np.full((1, 3), 0.5))[0], np.full((1, 3), 1 / 5))
     np.testing.assert_allclose(fit_bandwidths(np.full((1, 500), 0.5))[0], np.full((1, 500), 1 / 100))
+
+
+def test_an_exponent_narrows_the_bandwidths_of_few_trials_and_the_least_bounds_them() -> None:
+    rule = BandwidthRule(exponent=2.0, least=0.03)
+    np.testing.assert_allclose(fit_bandwidths(np.full((1, 3), 0.5), rule)[0], np.full((1, 3), 1 / 25))
+    np.testing.assert_allclose(fit_bandwidths(np.full((1, 10), 0.5), rule)[0], np.full((1, 10), 0.03))
+
+
+def test_bandwidths_on_a_rare_branch_can_be_as_narrow_as_those_of_all_trials() -> None:
+    rare = np.array([[0.5, 0.5, *[np.nan] * 6]])
+    np.testing.assert_allclose(fit_bandwidths(rare)[0][0, :2], [1 / 4, 1 / 4])
+    np.testing.assert_allclose(fit_bandwidths(rare, BandwidthRule(overall=True))[0][0, :2], [1 / 10, 1 / 10])
+
+
+def test_joined_neighbours_are_as_dense_as_both() -> None:
+    _, some = fit_bandwidths(np.array([[0.1, 0.9, np.nan]]), BandwidthRule(clip=False))
+    _, more = fit_bandwidths(np.array([[0.5, 0.6]]))
+    np.testing.assert_allclose(some.bandwidths_around(np.array([[0.55]])), [[0.45]])
+    np.testing.assert_allclose(some.joined(more).bandwidths_around(np.array([[0.55]])), [[0.05]])
 
 
 def test_a_single_trial_reaches_to_the_farther_end() -> None:

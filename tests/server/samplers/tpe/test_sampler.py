@@ -135,6 +135,27 @@ def test_the_references_startup_points_are_those_of_the_random_sampler(view_of: 
     assert startup == [Suggestion(values=suggestion.values, origin="startup") for suggestion in random]
 
 
+def test_a_branch_is_chosen_by_itself_however_well_another_one_is_known(view_of: Views, stream_of: Streams) -> None:
+    space: Space = {
+        "branch": CategoricalDistribution(choices=("known", "better")),
+        "x": FloatDistribution(low=0, high=1),
+        "y": FloatDistribution(low=0, high=1),
+    }
+    rng = np.random.default_rng(0)
+    branch = np.arange(100) % 2.0
+    x, y = rng.random(100), rng.random(100)
+    loss = 1.0 + rng.random(100)
+    # Ten are good: four of the one branch, which lie together, and six of the other one, anywhere.
+    x[[0, 20, 40, 60]] = 0.5
+    loss[[0, 20, 40, 60, 1, 15, 31, 47, 63, 79]] = 0.0
+    x[branch == 1], y[branch == 0] = np.nan, np.nan
+    view = view_of({"branch": branch, "x": x, "y": y}, loss)
+    drawn = TPESampler().suggest(view, space, nothing(space), [stream_of(number) for number in range(10)])
+    assert drawn[0].values["branch"] == 1.0
+    # Those under way count against a branch.
+    assert {one.values["branch"] for one in drawn} == {0.0, 1.0}
+
+
 def test_with_distances_a_good_choice_speaks_for_its_neighbours(view_of: Views) -> None:
     space: Space = {"size": CategoricalDistribution(choices=tuple(range(50)))}
     tried = np.arange(0.0, 50.0, 2.0)

@@ -54,6 +54,16 @@ def test_a_choice_that_no_trial_has_had_may_have_the_parameter() -> None:
     assert active_names(layout, structure.active(point)) == {"algorithm", "kernel", "gamma"}
 
 
+def test_choices_that_others_depend_on_come_level_by_level() -> None:
+    _, structure = learned(TREE, TREE_COLUMNS)
+    # The order of coordinates: gamma, trees; algorithm, kernel.
+    assert [level[:, 0].tolist() for level in structure.levels] == [
+        [False, False, True, False],
+        [False, False, False, True],
+    ]
+    assert Structure(structure.layout, ()).levels == ()
+
+
 def test_a_count_is_a_parent_as_well_as_a_choice() -> None:
     space: Space = {
         "layers": IntDistribution(low=1, high=3),
