@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.chaos.play import LEASE_S, Play
 from tests.chaos.proxy import LATE_S, Odds
@@ -15,8 +17,8 @@ from tests.chaos.virtual import Habits, VirtualWorker
 
 HELD_S = 1.6
 """How long a play holds a study's lock: less than the server's patience with one."""
-LOST_REPLIES = 30
-"""How many replies a client must do without: by then some of them were answers to asks."""
+UNANSWERED = 3
+"""How many of its asks a real client must do without an answer to."""
 
 
 async def ask_twice(play: Play) -> None:
@@ -123,7 +125,7 @@ async def real_worker(play: Play) -> None:
     try:
         front.odds = Odds(lost_reply=0.3)
         async with asyncio.timeout(30.0):
-            while front.counts["lost reply"] < LOST_REPLIES:
+            while _unanswered_asks(play.cluster.folder) < UNANSWERED:
                 await asyncio.sleep(0.1)
         front.odds = Odds()
         await worker.go_on()
@@ -131,6 +133,20 @@ async def real_worker(play: Play) -> None:
         await worker.said(30.0)
     finally:
         worker.end()
+
+
+def _unanswered_asks(folder: Path) -> int:
+    """How many asks of real workers have got no answer so far, by their histories."""
+    asks: set[str] = set()
+    unanswered = 0
+    for file in folder.glob("history-worker-*.jsonl"):
+        # What follows the last line's end is being written.
+        for line in file.read_text().split("\n")[:-1]:
+            entry = json.loads(line)
+            if entry["type"] == "invoke" and entry["path"].endswith("/ask"):
+                asks.add(entry["id"])
+            unanswered += entry["type"] == "unknown" and entry["id"] in asks
+    return unanswered
 
 
 async def through_both(play: Play) -> None:
