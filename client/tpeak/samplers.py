@@ -14,8 +14,8 @@ from tpeak.errors import InvalidValue
 class TPESampler:
     """Tree-structured Parzen estimator, aware of running trials, with the arguments of Optuna 5.0's.
 
-    The first `n_startup_trials` are random; each further one is the best of `n_ei_candidates`, None for the server's
-    number. `seed` makes the study's suggestions repeatable; None lets the server draw one. `multivariate` draws all
+    The first `n_startup_trials` cover all ranges evenly; each further one is the best of `n_ei_candidates`, None for
+    the server's number. `seed` makes the study's suggestions repeatable; None lets the server draw one. `multivariate` draws all
     parameters jointly, None does so if there is one objective; `group`, of the parameters, those that always appear
     together. With `constant_liar` running trials count as bad. `prior_weight`, `consider_magic_clip` and
     `consider_endpoints` shape the densities, None stands for 1.0, True and False. `reference="optuna5"` makes the
