@@ -10,7 +10,7 @@ import numpy as np
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import Points
 from tpeak_server.samplers.tpe.candidates import mutated, rows_of_mutation
-from tpeak_server.samplers.tpe.mixture import Kernels, Looked, Precision
+from tpeak_server.samplers.tpe.mixture import Kernels, Precision, Query
 from tpeak_server.samplers.tpe.model import Model
 from tpeak_server.samplers.tpe.rules import Rules
 
@@ -60,10 +60,10 @@ class Drawing:
     def _draw(self, uniforms: Sequence[Uniforms], given: Points | None) -> Iterator[dict[str, float]]:
         raw = self._candidates(uniforms, given)
         points = self.model.structure.active(raw)
-        looked = self.model.good.kernels.look(points)
-        good = self.model.good.kernels.log_sum(looked)
-        bad = self.model.bad.kernels.log_sum(looked, self._precision)
-        lies = self._lies(looked)
+        query = self.model.good.kernels.query(points)
+        good = self.model.good.kernels.log_sum(query)
+        bad = self.model.bad.kernels.log_sum(query, self._precision)
+        lies = self._lies(query)
         width = len(good) // len(uniforms)
         # Each may become pending to the suggestions after it.
         liars = self.model.bad.beside(self.model.layout.snapped(points)) if len(uniforms) > 1 else None
@@ -74,7 +74,7 @@ class Drawing:
             if self._visited:
                 repeated[block] |= self._visited.has(points.take(block))
             scores[repeated[block]] = -np.inf
-            best = start + self._best(scores, good[block], looked.take(block), lies[block])
+            best = start + self._best(scores, good[block], query.take(block), lies[block])
             chosen = raw.take(slice(best, best + 1))
             if repeated[best]:
                 chosen = self._fresh(chosen, uniforms[start // width].joint)
@@ -83,7 +83,7 @@ class Drawing:
             liar = self._take(chosen, known)
             if start + width < len(good):
                 rest = slice(start + width, None)
-                lies[rest] = np.logaddexp(lies[rest], liar.log_sum(looked.take(rest)))
+                lies[rest] = np.logaddexp(lies[rest], liar.log_sum(query.take(rest)))
 
     def log_ratio(self, points: Points) -> Floats:
         """The score log l - log g (c,) of active points, to the last digits."""
@@ -124,9 +124,9 @@ class Drawing:
         for level, numbers in zip(structure.levels, uniforms.branches, strict=True):
             wanted = given.known | level
             points = structure.active(kernels.sample(numbers, given)).only(wanted)
-            looked = kernels.look(points)
-            bad = np.logaddexp(self.model.bad.kernels.log_sum(looked), self._lies(looked))
-            best = int(np.argmax((kernels.log_sum(looked) - bad).round(DIGITS)))
+            query = kernels.query(points)
+            bad = np.logaddexp(self.model.bad.kernels.log_sum(query), self._lies(query))
+            best = int(np.argmax((kernels.log_sum(query) - bad).round(DIGITS)))
             given = points.take(slice(best, best + 1))
         return given
 
@@ -150,10 +150,10 @@ class Drawing:
         places = [np.arange(*ends[at : at + 2]).reshape(len(uniforms), -1) for at in range(len(kinds))]
         return candidates.take(np.concatenate(places, axis=1).ravel())
 
-    def _lies(self, points: Looked) -> Floats:
+    def _lies(self, points: Query) -> Floats:
         return np.full(len(points), -np.inf) if self._liars is None else self._liars.log_sum(points)
 
-    def _best(self, scores: Floats, good: Floats, points: Looked, lies: Floats) -> int:
+    def _best(self, scores: Floats, good: Floats, points: Query, lies: Floats) -> int:
         """The best candidate; of equal ones the first, whichever way their last digits were rounded."""
         best = int(np.argmax(scores))
         if not np.isfinite(scores[best]):

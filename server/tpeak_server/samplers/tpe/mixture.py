@@ -26,8 +26,8 @@ Precision: TypeAlias = type[np.float64] | type[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """Points as all mixtures of one space look at them."""
+class Query:
+    """Points at which the mixtures of one space are evaluated, prepared once for all."""
 
     numeric: Features
     choice: NDArray[np.int64]
@@ -35,9 +35,9 @@ class Looked:
     def __len__(self) -> int:
         return len(self.choice.T)
 
-    def take(self, which: NDArray[np.int64] | slice) -> Looked:
+    def take(self, which: NDArray[np.int64] | slice) -> Query:
         """Some of the points."""
-        return Looked(self.numeric.take(which), self.choice[:, which])
+        return Query(self.numeric.take(which), self.choice[:, which])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +62,18 @@ class Kernels:
         """Some of the kernels."""
         return Kernels(self.weight[which], self.normals.take(which), self.categoricals.take(which), self.family)
 
-    def look(self, points: Points) -> Looked:
+    def query(self, points: Points) -> Query:
         """The points as every mixture of this space looks at them."""
-        return Looked(self.family.features(points.unit), points.choice)
+        return Query(self.family.features(points.unit), points.choice)
 
-    def log_each(self, points: Looked, precision: Precision = np.float64) -> NDArray[np.floating]:
+    def log_each(self, points: Query, precision: Precision = np.float64) -> NDArray[np.floating]:
         """The log density of every kernel at every point (c, kernels), without the weights."""
         each = self.family.log_density(self.normals, points.numeric, precision)
         if len(points.choice):
             self.categoricals.add_log_density(each, points.choice)
         return each
 
-    def log_sum(self, points: Looked, precision: Precision = np.float64) -> Floats:
+    def log_sum(self, points: Query, precision: Precision = np.float64) -> Floats:
         """The log of the weighted sum at every point (c,)."""
         each = self.log_each(points, precision)
         if len(self.weight) == 1:
@@ -96,7 +96,7 @@ class Kernels:
         d = len(self.normals.centre)
         weight = self.weight
         if given is not None:
-            log_density = self.log_each(self.look(given))[0]
+            log_density = self.log_each(self.query(given))[0]
             weight = weight * np.exp(log_density - log_density.max())
         cumulative = np.cumsum(weight)
         kernels = np.searchsorted(cumulative, uniforms[0] * cumulative[-1], side="right")
@@ -136,11 +136,11 @@ class Mixture:
         Per unit of u on smooth axes; on coarse grids and categoricals it is a probability.
         """
         total = self.kernels.weight.sum()
-        looked = self.kernels.look(points)
-        log_sum = self.kernels.log_sum(looked)
+        query = self.kernels.query(points)
+        log_sum = self.kernels.log_sum(query)
         if beside is not None:
             total += beside.weight.sum()
-            log_sum = np.logaddexp(log_sum, beside.log_sum(looked))
+            log_sum = np.logaddexp(log_sum, beside.log_sum(query))
         log_density: Floats = log_sum - np.log(total)
         return log_density
 
