@@ -1,8 +1,9 @@
 """The tree-structured Parzen estimator (Bergstra et al. 2011; its parts compared by Watanabe, arXiv 2304.11127).
 
 Finished trials are split into few good and many bad ones; a kernel mixture over all parameters jointly is fitted to
-each. Candidates are drawn from the good mixture l, and by small changes of the best points; the one with the largest
-log l - log g is suggested. Trials under way count as bad (a constant liar), so that parallel workers keep apart.
+each. Candidates are drawn from the good mixture l; the one with the largest log l - log g is suggested. Choices that
+decide which other parameters there are come first, each by itself. Trials under way count as bad (a constant liar), so
+that parallel workers keep apart.
 
 | symbol | shape | unit | meaning |
 |---|---|---|---|
@@ -24,8 +25,8 @@ conditional, new, or told with a value that the current range does not hold. A c
 integrated out. So one mixture serves conditional spaces, and gives the density of the fixed parameters alone. Which
 parameters a candidate lacks is learned (`structure`): what belongs to a branch that it does not take is not judged.
 
-Read `sampler` first, then `draw`, `model`, `split`, `mixture`, and the two kinds of kernel in `normal` and
-`categorical`; `rules` has what differs between the project's own estimator and the reference, Optuna's.
+Read `sampler` first, then `draw`, `model`, `split`, `mixture`, and the two kinds of kernel in `normal` (with `cells`)
+and `categorical`; `rules` has what differs between the project's own estimator and the reference, Optuna's.
 """
 
 from tpeak_server.samplers.tpe.sampler import TPESampler
