@@ -78,6 +78,7 @@ class _Rows:
     leases: Mapping[int, list[Any]]
     suggested: Mapping[int, list[Any]]
     reports: Mapping[int, list[Any]]
+    reported_since: set[int]
 
     def record(self, trial: Trial, seq: int) -> TrialRecord:
         """The trial's record with what had been suggested by then."""
@@ -197,7 +198,7 @@ class Rebuilding:
         # A worker says which names it used with a report or with the result; only the last word is kept.
         if not any(report.epoch == lease.epoch for report in rows.reports.get(trial.number, ())):
             return [record if course.epoch is None else replace(record, lease=replace(lease, used=None))]
-        if course.changed:
+        if course.changed or trial.number in rows.reported_since:
             self._found.used.append(trial.number)
         return [record]
 
@@ -230,6 +231,7 @@ def _rows(part: Part) -> _Rows:
         leases=_by_number(map(lease_from_row, part.leases)),
         suggested=_by_number(map(suggested_from_row, part.suggestions)),
         reports=_by_number(map(report_from_row, part.reports)),
+        reported_since={row[0] for row in part.reported_since},
     )
 
 

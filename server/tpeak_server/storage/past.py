@@ -56,7 +56,13 @@ RESUMED = f"""
 SELECT {REPORT_COLUMNS} FROM reports{PART} AND seq <= %(seq)s
     AND number IN (SELECT number FROM leases{PART} AND resume_epoch IS NOT NULL)
 """
-STATEMENTS = (TRIALS, LEASES, SUGGESTIONS, DEEPEST, RESUMED)
+# No event tells of a report: of a trial that runs on, only its reports say that its worker was heard of since.
+REPORTED_SINCE = f"""
+SELECT number FROM leases{PART} AND live AND EXISTS (
+    SELECT FROM reports WHERE reports.study_id = leases.study_id AND reports.number = leases.number
+        AND reports.epoch = leases.epoch AND seq > %(seq)s)
+"""
+STATEMENTS = (TRIALS, LEASES, SUGGESTIONS, DEEPEST, RESUMED, REPORTED_SINCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +81,8 @@ class Past:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Rows of some trials as they are now, and of their reports up to the seq that is meant those that a sampler sees.
+    """Rows of some trials as they are now, and of their reports up to the seq that is meant those that a sampler sees;
+    `reported_since` are the numbers of those that still run and have reported after it.
 
     They are as the database gave them: what to make of them is a thread's work.
     """
@@ -84,6 +91,7 @@ class Part:
     leases: Sequence[Row]
     suggestions: Sequence[Row]
     reports: Sequence[Row]
+    reported_since: Sequence[Row]
 
 
 async def read(connection: Driver, study_id: int, number: int) -> Past:
@@ -133,5 +141,11 @@ async def parts(connection: Driver, past: Past) -> AsyncIterator[Part]:
         keys = {"study": past.study.id, "first": first, "last": last, "seq": past.seq}
         async with connection.pipeline():
             rows = [await connection.execute(statement, keys, binary=True) for statement in STATEMENTS]
-            trials, leases, suggestions, deepest, resumed = [await cursor.fetchall() for cursor in rows]
-        yield Part(trials=trials, leases=leases, suggestions=suggestions, reports=[*deepest, *resumed])
+            trials, leases, suggestions, deepest, resumed, since = [await cursor.fetchall() for cursor in rows]
+        yield Part(
+            trials=trials,
+            leases=leases,
+            suggestions=suggestions,
+            reports=[*deepest, *resumed],
+            reported_since=since,
+        )

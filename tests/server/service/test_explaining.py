@@ -236,7 +236,10 @@ def test_a_trial_seen_running_before_its_late_parameter_is_seen_without_it(make_
     assert outcomes(study, range(before["number"], after["number"] + 2)) == {"same": 3}
 
 
-def test_names_that_a_worker_used_later_are_a_doubt_where_another_point_is_drawn(make_study: MakeStudy) -> None:
+@pytest.mark.parametrize("verb", ["tell", "report"])
+def test_names_that_a_worker_used_later_are_a_doubt_where_another_point_is_drawn(
+    make_study: MakeStudy, verb: str
+) -> None:
     study = make_study(seed=9, sampler={"name": "tpe", "n_startup_trials": 2})
     space = {"x": LATE, "y": LATE}
     for _ in range(4):
@@ -248,8 +251,9 @@ def test_names_that_a_worker_used_later_are_a_doubt_where_another_point_is_drawn
     study.tell(study.trial(distributions=space), values=[0.75])  # so that those after it see the others running
     study.ask(count=20, distributions=space)
     assert outcomes(study, range(11, 31)) == {"same": 20}
+    said = {"state": "complete", "values": [0.5]} if verb == "tell" else {"reports": [{"step": 1, "values": [0.5]}]}
     for trial in running:
-        study.tell(trial, values=[0.5], used=["x", "y"])
+        study.of(trial, verb, said | {"used": ["x", "y"]})
     found = [explained(study, number)["replay"] for number in range(11, 31)]
     assert {one["outcome"] for one in found} == {"same", "history changed"}
     assert {reason for one in found for reason in one["reasons"]} == {

@@ -183,14 +183,8 @@ def test_each_replica_has_in_its_cache_what_a_fresh_one_reads(storm: Storm) -> N
 
 def test_every_proposal_is_drawn_again_the_same_or_the_history_says_why_not(storm: Storm) -> None:
     outcomes = Counter(str(one.replay.outcome) for one in storm.explained)
-    differing = [
-        (one.record.trial, one.replay.explanation) for one in storm.explained if one.replay.outcome == "differs"
-    ]
-    assert {*outcomes} <= {"same", "not drawn", "history changed", "differs"}
-    # None should differ. In one of some fifteen storms there was a difference, which is not explained yet: it is to be
-    # seen here once more before this bound goes back to nothing.
-    assert len(differing) <= 0.03 * len(storm.explained), differing
-    assert outcomes["same"] >= 0.7 * (len(storm.explained) - outcomes["not drawn"])
+    assert {*outcomes} <= {"same", "not drawn", "history changed"}
+    assert outcomes["same"] >= 0.9 * (len(storm.explained) - outcomes["not drawn"])
 
 
 def test_the_storm_was_one(storm: Storm) -> None:
