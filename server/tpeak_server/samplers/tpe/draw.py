@@ -9,9 +9,9 @@ import numpy as np
 
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import Points
-from tpeak_server.samplers.tpe.candidates import mutated, rows_of_mutation
 from tpeak_server.samplers.tpe.mixture import Kernels, Precision, Query
 from tpeak_server.samplers.tpe.model import Model
+from tpeak_server.samplers.tpe.mutations import mutated, rows_of_mutation
 from tpeak_server.samplers.tpe.rules import Rules
 
 SCREENING_ERROR = 0.02
@@ -25,15 +25,13 @@ FRESH = 64
 
 
 class Uniforms(NamedTuple):
-    """The uniform numbers behind each kind of candidates, a column for each.
+    """The uniform numbers behind one suggestion, a column for each candidate.
 
-    Draws of the choices on each level of branches (levels, 1 + d + e, c), draws from the good mixture (1 + d + e, c),
-    and mutations of the best points.
+    For the choices on each level of branches (levels, 1 + d + e, c), then for the whole point (1 + d + e, c).
     """
 
     branches: Floats
     joint: Floats
-    mutated: Floats
 
 
 class Drawing:
@@ -132,23 +130,8 @@ class Drawing:
 
     def _candidates(self, uniforms: Sequence[Uniforms], given: Points | None) -> Points:
         """Every suggestion's candidates, side by side."""
-        together = (
-            uniforms[0]
-            if len(uniforms) == 1
-            else Uniforms(*(np.concatenate(kind, axis=-1) for kind in zip(*uniforms, strict=True)))
-        )
-        sample = self.model.good.kernels.sample
-        kinds = [sample(together.joint, given)]
-        if together.mutated.size and len(self.model.elite):
-            changed = mutated(self.model.layout, self.model.elite, together.mutated)
-            kinds.append(changed if given is None else changed.where_given(given))
-        candidates = kinds[0].joined(*kinds[1:]) if len(kinds) > 1 else kinds[0]
-        if len(kinds) == 1 or len(uniforms) == 1:
-            return candidates
-        # Every kind comes suggestion by suggestion; together they are to do so, too.
-        ends = np.cumsum([0, *map(len, kinds)])
-        places = [np.arange(*ends[at : at + 2]).reshape(len(uniforms), -1) for at in range(len(kinds))]
-        return candidates.take(np.concatenate(places, axis=1).ravel())
+        joint = [one.joint for one in uniforms]
+        return self.model.good.kernels.sample(joint[0] if len(joint) == 1 else np.concatenate(joint, axis=1), given)
 
     def _lies(self, points: Query) -> Floats:
         return np.full(len(points), -np.inf) if self._liars is None else self._liars.log_sum(points)
@@ -193,5 +176,4 @@ def uniforms_of(model: Model, rules: Rules, generator: np.random.Generator) -> U
     return Uniforms(
         generator.random((len(model.structure.levels), 1 + size, rules.n_candidates)),
         generator.random((1 + size, rules.n_candidates)),
-        generator.random((rows_of_mutation(model.layout), rules.n_mutations)),
     )

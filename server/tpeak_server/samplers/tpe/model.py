@@ -21,22 +21,15 @@ from tpeak_server.samplers.tpe.structure import Structure, learn
 from tpeak_server.samplers.tpe.visited import Visited, visited
 from tpeak_server.samplers.tpe.weights import weights_by_age, weights_by_rank
 
-ELITE = 5
-"""How many of the best points have mutations."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What the finished trials teach about one space.
-
-    `elite` are the best points, the best one first; `visited` is None where points cannot repeat.
-    """
+    """What the finished trials teach about one space; `visited` is None where points cannot repeat."""
 
     layout: Layout
     structure: Structure
     good: Mixture
     bad: Mixture
-    elite: Points
     visited: Visited | None
     _pending: list[tuple[Floats, Points, Kernels]] = field(default_factory=list, repr=False)
 
@@ -90,7 +83,6 @@ def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | 
         structure=Structure(layout, ()) if rules.reference else learn(layout, points),
         good=good_mixture,
         bad=replace(bad_mixture, neighbours=neighbours),
-        elite=points.take(best[:ELITE]),
         visited=None if rules.reference else visited(layout, points),
     )
 

@@ -151,9 +151,10 @@ class NormalFamily:
         cell = np.empty((len(self.coarse), unit.shape[1]), dtype=np.intp)
         for place, axis in enumerate(self.coarse):
             index = self.axes.grid_index(axis, unit[axis])
-            cell[place] = np.where(index < self.large.count[place], index, NO_CELL)
+            large = index < self.large.count[place]
+            cell[place] = np.where(large, index, NO_CELL)
             if self.axes.log[axis]:
-                columns.append(self._small_cells(axis, np.where(index < self.large.count[place], np.nan, index)))
+                columns.append(self._small_cells(axis, np.where(large, np.nan, index)))
         return Features(unit, np.concatenate(columns, axis=1), cell)
 
     def log_density(

@@ -27,7 +27,6 @@ class Rules:
     bad_bandwidth: BandwidthRule = field(default_factory=BandwidthRule)
     prior_weight: float = PRIOR_WEIGHT
     n_candidates: int = 24
-    n_mutations: int = 0
     most_kernels: int = 8192
     latin_start: bool = False
     distances: Mapping[str, Distance] = field(default_factory=dict)

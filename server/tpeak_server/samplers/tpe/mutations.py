@@ -1,7 +1,6 @@
-"""Where candidates come from besides the good mixture: small changes of the best points.
+"""Small changes of a point that was tried before: where every candidate was, one of these is tried instead.
 
-The good mixture's kernels keep a width that single good trials cannot narrow. Mutations reach below it, change few
-parameters at a time, and walk through grids and choices cell by cell.
+Mutations change few parameters at a time, and walk through grids and choices cell by cell.
 """
 
 from __future__ import annotations
