@@ -31,6 +31,12 @@ PARALLEL = (
 
 WORKERS = 16
 
+CROWDED = ("bbob8-5d", "bbob15-10d", "mixed-30", "models")
+"""Problems that also stand in the family `crowded`, which is no part of the comparison of samplers."""
+
+CROWDS = (1, 16, 256)
+"""How many workers each of them has, in turn."""
+
 HALVES = ("tune", "report")
 
 
@@ -50,6 +56,16 @@ def catalogue() -> list[Problem]:
         replace(named[name], name=f"{name}-x{WORKERS}", family="parallel", workers=WORKERS) for name in PARALLEL
     ]
     return [*alone, *noisy, *parallel]
+
+
+def crowded() -> list[Problem]:
+    """The family `crowded`: each problem with few workers and with many."""
+    named = {problem.name: problem for problem in catalogue()}
+    return [
+        replace(named[name], name=f"{name}-by{workers}", family="crowded", workers=workers)
+        for workers in CROWDS
+        for name in CROWDED
+    ]
 
 
 def halves(problems: Sequence[Problem]) -> dict[str, str]:

@@ -34,7 +34,10 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One study: the values told, and those without noise, in the order in which its trials finished."""
+    """One study: the values told, and those without noise, in the order in which its trials finished.
+
+    `near` says of every trial, in the order of the asks, whether it was near one that ran (`crowd`).
+    """
 
     sampler: str
     version: str
@@ -45,6 +48,7 @@ class Cell:
     told: list[float]
     noiseless: list[float]
     seconds: float
+    near: list[bool] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[str, str, str, str, int]:

@@ -28,7 +28,7 @@ class Comparison:
         self.checkpoints = [point for point in CHECKPOINTS if point <= trials] or [trials]
         self.headline = max(point for point in self.checkpoints if point <= max(HEADLINE, self.checkpoints[0]))
         by_key = {(cell.sampler, cell.problem, cell.seed): cell for cell in cells}
-        self.seeds = _whole_seeds(self.labels, problems, by_key)
+        self.seeds = whole_seeds(self.labels, problems, by_key)
         self.problems = [] if not self.seeds else list(problems)
         self.seconds = {
             label: [cell.seconds / cell.trials for cell in cells if cell.sampler == label] for label in self.labels
@@ -106,9 +106,10 @@ def named(comparison: Comparison) -> dict[str, tuple[str, Sequence[float]]]:
     return figures
 
 
-def _whole_seeds(
+def whole_seeds(
     labels: Sequence[str], problems: Sequence[Problem], by_key: Mapping[tuple[str, str, int], Cell]
 ) -> list[int]:
+    """The seeds of which every sampler has finished every problem."""
     seeds = sorted({seed for _, _, seed in by_key})
     return [s for s in seeds if all((label, problem.name, s) in by_key for label in labels for problem in problems)]
 

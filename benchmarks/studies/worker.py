@@ -10,9 +10,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from problems.catalogue import catalogue
+from problems.catalogue import catalogue, crowded
 from problems.problem import Problem
 from studies.cells import Sampler
+from studies.crowd import Watched
 from studies.simulation import Study, run
 
 FLAG = "--worker"
@@ -51,7 +52,7 @@ class Worker:
 
 def serve() -> None:
     """Answers requests from standard input until it ends."""
-    problems = {problem.name: problem for problem in catalogue()}
+    problems = {problem.name: problem for problem in [*catalogue(), *crowded()]}
     for line in sys.stdin:
         request = json.loads(line)
         sampler = Sampler(**request["sampler"])
@@ -75,11 +76,14 @@ def version_of(sampler: Sampler) -> str:
 
 def _run(sampler: Sampler, problem: Problem, seed: int, trials: int) -> Mapping[str, Any]:
     start = time.perf_counter()
-    pairs = list(run(_study(sampler, seed), problem, seed, trials))
+    study = Watched(_study(sampler, seed))
+    pairs = list(run(study, problem, seed, trials))
+    seconds = time.perf_counter() - start
     return {
         "told": [told for told, _ in pairs],
         "noiseless": [noiseless for _, noiseless in pairs],
-        "seconds": time.perf_counter() - start,
+        "near": study.near(),
+        "seconds": seconds,
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from problems import categorical, conditional
-from problems.catalogue import NOISE, WORKERS, catalogue, chosen, halves
+from problems.catalogue import NOISE, WORKERS, catalogue, chosen, crowded, halves
 from problems.problem import Problem, RandomTrial, scale_of
 
 CLOSED_FORMS = [*conditional.problems(), *categorical.problems()]
@@ -40,6 +40,15 @@ def test_problems_are_chosen_by_names_and_families() -> None:
         "ordered-50-x16",
     ]
     assert {problem.noise for problem in chosen(["noisy"], "all")} == {NOISE}
+
+
+def test_each_crowded_problem_has_few_workers_and_many() -> None:
+    assert [(problem.name, problem.workers) for problem in crowded()][::4] == [
+        ("bbob8-5d-by1", 1),
+        ("bbob8-5d-by16", 16),
+        ("bbob8-5d-by256", 256),
+    ]
+    assert {problem.name for problem in crowded()}.isdisjoint(problem.name for problem in catalogue())
 
 
 @pytest.mark.parametrize("problem", CLOSED_FORMS, ids=lambda problem: problem.name)
