@@ -115,6 +115,7 @@ def _mixture(
 ) -> Mixture:
     if rules.reference:
         points = points.take(np.flatnonzero(points.complete))
+        weight = np.ones(len(points)) if good else None
     elif len(points) > rules.most_kernels:
         kept, weight = _thinned(len(points), rules.most_kernels)
         points = points.take(kept)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats, Outcome, View
+from tpeak_server.samplers.tpe.fronts import covering, nondominated
 from tpeak_server.samplers.tpe.rules import Rules
 
 MOST_GOOD = 25
@@ -21,8 +23,11 @@ def finished(view: View) -> int:
 
 def split(view: View, rules: Rules) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The indices of the good trials, the best one first, and of the bad ones in trial order; every trial is in one."""
-    order = ranking(view)
-    count = min(math.ceil(rules.good_share * finished(view)), rules.most_good)
+    count = math.ceil(rules.good_share * finished(view))
+    if rules.reference and view.loss.shape[1] > 1:
+        order = _ranked(view, lambda loss: _optunas_keys(loss, count))
+    else:
+        order, count = ranking(view), min(count, rules.most_good)
     return order[:count], np.sort(order[count:])
 
 
@@ -32,12 +37,19 @@ def ranking(view: View) -> NDArray[np.int64]:
     Complete trials by loss (NaN last), then pruned ones by their deepest step, within it by the loss there (NaN last;
     no report at all comes after every step), then infeasible and lost ones by violation.
     """
+    return _ranked(view, _domination_keys)
+
+
+def _ranked(view: View, keys_of_several: Callable[[Floats], Floats]) -> NDArray[np.int64]:
+    """The ranking (n,), with sort keys (n,) of complete trials' losses (n, objectives) where there are several."""
     infeasible = ~(view.violation <= 0)
     pruned = ~infeasible & (view.outcome == Outcome.PRUNED)
     group = np.where(infeasible, 2, np.where(pruned, 1, 0))
     reported = view.last_step >= 0
     depth = np.where(reported, -view.last_step.astype(np.float64), np.inf)
-    first = np.select([infeasible, pruned], [view.violation, depth], _rank_of_loss(view.loss, group == 0))
+    first = np.select(
+        [infeasible, pruned], [view.violation, depth], _rank_of_loss(view.loss, group == 0, keys_of_several)
+    )
     second = np.where(pruned & reported, view.last_loss, 0.0)
     return np.lexsort((_nan_last(second), _nan_last(first), group))
 
@@ -47,12 +59,12 @@ def _nan_last(keys: Floats) -> Floats:
     return np.where(np.isnan(keys), np.inf, keys)
 
 
-def _rank_of_loss(loss: Floats, wanted: NDArray[np.bool_]) -> Floats:
+def _rank_of_loss(loss: Floats, wanted: NDArray[np.bool_], keys_of_several: Callable[[Floats], Floats]) -> Floats:
     """A sort key (n,) for the losses (n, objectives) of the wanted trials: the loss itself if there is one only."""
     if loss.shape[1] == 1:
         return loss[:, 0]
     keys = np.full(len(loss), np.inf)
-    keys[wanted] = _domination_keys(_nan_last(loss[wanted]))
+    keys[wanted] = keys_of_several(_nan_last(loss[wanted]))
     return keys
 
 
@@ -66,19 +78,27 @@ def _domination_keys(loss: Floats) -> Floats:
     left = np.arange(len(loss))
     front = 0
     while len(left) and len(loss) - len(left) < MOST_GOOD:
-        best = _nondominated(loss[left])
+        best = nondominated(loss[left])
         keys[left[best]] = front * len(loss) + mean_rank[left[best]]
         left = left[~best]
         front += 1
     return keys
 
 
-def _nondominated(loss: Floats) -> NDArray[np.bool_]:
-    """Which points (n,) no other point dominates; of equal points one."""
-    kept = np.ones(len(loss), dtype=bool)
-    for index in np.argsort(loss.sum(axis=1), kind="stable"):
-        if kept[index]:
-            better_somewhere = (loss[kept] < loss[index]).any(axis=1)
-            kept[kept] = better_somewhere
-            kept[index] = True
-    return kept
+def _optunas_keys(loss: Floats, count: int) -> Floats:
+    """Sort keys (n,) by which Optuna's `count` good trials come first.
+
+    They are whole fronts, in which equal trials are together, and of the last one those that cover most.
+    """
+    keys = np.full(len(loss), np.inf)
+    left = np.arange(len(loss))
+    front = 0
+    while len(left) and count > 0:
+        unique, which = np.unique(loss[left], axis=0, return_inverse=True)
+        best = nondominated(unique)[which.reshape(-1)]
+        members = left[best]
+        if len(members) > count:
+            members = members[covering(loss[members], count)]
+        keys[members] = front
+        left, count, front = left[~best], count - len(members), front + 1
+    return keys

@@ -50,6 +50,12 @@ POINTS = 1000
 sizes = pytest.mark.parametrize("count", [1, 5, 12, 60, 300])
 """Below and above 25 trials, from which on the older ones weigh less."""
 
+directions = pytest.mark.parametrize(
+    "directions",
+    [["minimize"] * 2, ["maximize", "minimize"], ["maximize", "minimize", "minimize"], ["minimize"] * 4],
+    ids=",".join,
+)
+
 
 def assert_optunas(
     history: Sequence[Past], space: Space, directions: Sequence[str] = ("minimize",), **arguments: Any
@@ -83,6 +89,40 @@ def test_every_kind_of_parameter_has_optunas_densities(space: Space, count: int)
 @sizes
 def test_the_largest_values_are_good_where_they_are_to_be_maximized(count: int) -> None:
     assert_optunas(complete_trials(MIXED, count), MIXED, ["maximize"])
+
+
+@sizes
+@directions
+@pytest.mark.parametrize("multivariate", [None, True])
+def test_several_objectives_are_split_as_in_optuna(
+    directions: Sequence[str], multivariate: bool | None, count: int
+) -> None:
+    history = complete_trials(MIXED, count, objectives=len(directions))
+    assert_optunas(history, MIXED, directions, multivariate=multivariate)
+
+
+@sizes
+@directions
+def test_equal_trials_of_several_objectives_are_split_as_in_optuna(directions: Sequence[str], count: int) -> None:
+    history = [
+        dataclasses.replace(past, values=tuple(float(round(value)) for value in past.values))
+        for past in complete_trials(MIXED, count, objectives=len(directions))
+    ]
+    assert_optunas(history, MIXED, directions)
+
+
+@sizes
+@directions
+@pytest.mark.parametrize("feasible", [0, 2])
+def test_infeasible_trials_of_several_objectives_rank_as_in_optuna(
+    feasible: int, directions: Sequence[str], count: int
+) -> None:
+    infeasible = [
+        dataclasses.replace(past, constraints=(float(1 + number % 7),))
+        for number, past in enumerate(complete_trials(MIXED, count, objectives=len(directions)))
+    ]
+    feasible_trials = complete_trials(MIXED, feasible, objectives=len(directions), seed=1)
+    assert_optunas(infeasible + feasible_trials, MIXED, directions)
 
 
 @sizes

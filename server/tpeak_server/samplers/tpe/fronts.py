@@ -1,0 +1,85 @@
+"""Several objectives: which trials no other one dominates, and which of these cover most.
+
+| symbol | shape | meaning |
+|---|---|---|
+| loss | (n, k) | of n trials in k objectives |
+| boxes | (n, k) | what each trial dominates: its extent below the reference point |
+
+A subset that covers most is chosen greedily (Guerreiro et al. 2016), each time the trial that adds most to the volume.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tpeak_server.domain.observations import Floats
+
+MARGIN = 0.1
+"""The reference point is a tenth beyond the worst loss in each objective, as Optuna's is."""
+
+LEAST_REFERENCE = 1e-12
+"""In place of a reference of 0, as in Optuna."""
+
+
+def nondominated(loss: Floats) -> NDArray[np.bool_]:
+    """Which points (n,) no other point dominates; of equal points one."""
+    kept = np.ones(len(loss), dtype=bool)
+    for index in np.argsort(loss.sum(axis=1), kind="stable"):
+        if kept[index]:
+            better_somewhere = (loss[kept] < loss[index]).any(axis=1)
+            kept[kept] = better_somewhere
+            kept[index] = True
+    return kept
+
+
+def covering(loss: Floats, count: int) -> NDArray[np.int64]:
+    """The indices (count,) of trials that together cover most; equal ones cover nothing more and come last.
+
+    Of infinite extents none is the largest: there it is the first ones by their losses.
+    """
+    return _covering(loss.tobytes(), loss.shape, count)
+
+
+@lru_cache(maxsize=4)
+def _covering(data: bytes, shape: tuple[int, ...], count: int) -> NDArray[np.int64]:
+    """The same; every parameter that is drawn by itself asks for it again."""
+    loss = np.frombuffer(data).reshape(shape)
+    unique, first = np.unique(loss, axis=0, return_index=True)
+    if len(unique) <= count:
+        repeated = np.setdiff1d(np.arange(len(loss)), first)
+        return np.concatenate([first, repeated[: count - len(unique)]])
+    worst = unique.max(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        reference = np.maximum((1.0 + MARGIN) * worst, (1.0 - MARGIN) * worst)
+        boxes = np.where(reference == 0.0, LEAST_REFERENCE, reference) - unique
+        return first[:count] if not np.isfinite(boxes).all() else first[_greedy(boxes, count)]
+
+
+def _greedy(boxes: Floats, count: int) -> NDArray[np.int64]:
+    volumes = boxes.prod(axis=1)
+    # What a box adds shrinks as others are chosen. So what it added once is a bound, and most need no second look.
+    adds = volumes.copy()
+    chosen: list[int] = []
+    for _ in range(count):
+        known = np.zeros(len(boxes), dtype=bool)
+        while not known[best := int(np.argmax(adds))]:
+            adds[best] = volumes[best] - _volume(np.minimum(boxes[chosen], boxes[best]))
+            known[best] = True
+        chosen.append(best)
+        adds[best] = -np.inf
+    return np.array(chosen)
+
+
+def _volume(boxes: Floats) -> float:
+    """The volume of the union of boxes that share a corner.
+
+    Each in turn adds itself without what the later ones cover of it (While et al. 2012).
+    """
+    boxes = boxes[np.argsort(boxes[:, -1], kind="stable")]
+    if boxes.shape[1] == 2:
+        return float(np.diff(boxes[:, 1], prepend=0.0) @ np.maximum.accumulate(boxes[::-1, 0])[::-1])
+    boxes = boxes[nondominated(-boxes)]
+    return sum(float(box.prod()) - _volume(np.minimum(boxes[at + 1 :], box)) for at, box in enumerate(boxes))
