@@ -66,11 +66,17 @@ class Categoricals:
             chosen[row] = np.minimum(above.sum(axis=1), self.sizes[row, 0] - 1)
         return chosen
 
-    def add_log_density(self, total: NDArray[np.floating], choice: NDArray[np.int64]) -> None:
-        """Adds the log probabilities of points (e, c) to (c, kernels), nothing for missing coordinates."""
+    def add_log_density(
+        self, total: NDArray[np.floating], choice: NDArray[np.int64], part: slice = slice(None)
+    ) -> None:
+        """Adds the log probabilities of points (e, c), by all kernels or some, to (c, kernels).
+
+        Missing coordinates add nothing.
+        """
         known = choice >= 0
-        total += known.T.astype(total.dtype) @ self.log_other.astype(total.dtype)
-        for row, (chosen, has, own, lift) in enumerate(zip(choice, known, self.own, self.log_lift, strict=True)):
+        total += known.T.astype(total.dtype) @ self.log_other[:, part].astype(total.dtype)
+        owns = self.own[:, part]
+        for row, (chosen, has, own, lift) in enumerate(zip(choice, known, owns, self.log_lift, strict=True)):
             if row in self.tables:
                 total[has] += self.tables[row].T[chosen[has]].take(own, axis=1)
                 continue

@@ -78,13 +78,15 @@ class Table:
     masses: Floats
     """(cells, shapes): rows of NaN where nobody has asked yet."""
 
-    def add_log_mass(self, total: NDArray[np.floating], cell: NDArray[np.intp], large: LargeCells, place: int) -> None:
-        """Adds the masses in these cells (c,) to (c, n), nothing for NO_CELL."""
+    def add_log_mass(
+        self, total: NDArray[np.floating], cell: NDArray[np.intp], large: LargeCells, place: int, part: slice
+    ) -> None:
+        """Adds the masses that a part of the kernels have in these cells (c,) to (c, n), nothing for NO_CELL."""
         known = cell >= 0
         if known.all():
-            total += self._rows(cell, large, place).take(self.shape_of, axis=1)
+            total += self._rows(cell, large, place).take(self.shape_of[part], axis=1)
         elif known.any():
-            total[known] += self._rows(cell[known], large, place).take(self.shape_of, axis=1)
+            total[known] += self._rows(cell[known], large, place).take(self.shape_of[part], axis=1)
 
     def _rows(self, cell: NDArray[np.intp], large: LargeCells, place: int) -> Floats:
         new = cell[np.isnan(self.masses[cell, 0])]

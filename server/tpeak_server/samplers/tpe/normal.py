@@ -158,21 +158,31 @@ class NormalFamily:
         return Features(unit, np.concatenate(columns, axis=1), cell)
 
     def log_density(
-        self, normals: Normals, features: Features, dtype: type[np.floating] = np.float64
+        self,
+        normals: Normals,
+        features: Features,
+        dtype: type[np.floating] = np.float64,
+        part: slice = slice(None),
     ) -> NDArray[np.floating]:
-        """The log densities (c, n) of points, summed over the axes; missing coordinates add nothing."""
+        """The log densities (c, n) of points, summed over the axes; missing coordinates add nothing.
+
+        Of all kernels, or of a part of them.
+        """
         if self.exact:
-            return self._exact_log_density(normals, features.unit)
-        total: NDArray[np.floating] = features.design.astype(dtype, copy=False) @ normals.factors_as(dtype)
+            return self._exact_log_density(normals.take(part), features.unit)
+        total: NDArray[np.floating] = features.design.astype(dtype, copy=False) @ normals.factors_as(dtype)[:, part]
         if self.coarse and normals.centre.shape[1] <= FEW:
             rows = list(self.coarse)
             total += self.large.log_mass(
-                features.cell, normals.centre[rows], normals.bandwidth[rows], normals.log_mass[rows]
+                features.cell,
+                normals.centre[rows, part],
+                normals.bandwidth[rows, part],
+                normals.log_mass[rows, part],
             )
         elif self.coarse:
             for place, axis in enumerate(self.coarse):
                 table = normals.table(axis, int(self.large.count[place]))
-                table.add_log_mass(total, features.cell[place], self.large, place)
+                table.add_log_mass(total, features.cell[place], self.large, place, part)
         return total
 
     def _exact_log_density(self, normals: Normals, unit: Floats) -> Floats:
