@@ -34,7 +34,7 @@ SHORTLISTED = 4
 """Candidates of each block that are weighed at first."""
 
 MARGIN = 2.0
-"""How much lies may lower the best score of a block before another candidate needs to be weighed."""
+"""How much the lies of a batch may lower the best score of a block before another candidate needs to be weighed."""
 
 LEAST = float(np.finfo(np.float64).min)
 
@@ -71,7 +71,8 @@ class Contest:
         self._weighed = np.zeros(len(query), dtype=bool)
         self._bad = bad.log_sum(query, precision, NEWEST)
         self._weigh(self.highest())
-        self._weigh_within_reach(slice(None), MARGIN)
+        if blocks > 1:
+            self._weigh_within_reach(slice(None), MARGIN)
 
     def block(self, number: int) -> slice:
         """Which candidates are those of one suggestion."""
@@ -98,7 +99,7 @@ class Contest:
             return int(close[exact.round(DIGITS).argmax()])
         return start + best
 
-    def add_lies(self, log_density: Floats, first: int) -> None:
+    def add_lies(self, log_density: NDArray[np.floating], first: int) -> None:
         """Something more is pending, with this log density at the candidates from the `first` on."""
         lies = self._lies[first:]
         np.logaddexp(lies, log_density, out=lies)

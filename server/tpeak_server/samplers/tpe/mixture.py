@@ -65,10 +65,6 @@ class Kernels:
             self.family,
         )
 
-    def take(self, which: slice) -> Kernels:
-        """Some of the kernels."""
-        return Kernels(self.weight[which], self.normals.take(which), self.categoricals.take(which), self.family)
-
     def query(self, points: Points) -> Query:
         """The points as every mixture of this space looks at them."""
         return Query(self.family.features(points.unit), points.choice)
