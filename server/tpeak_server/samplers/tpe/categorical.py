@@ -139,6 +139,9 @@ def categoricals(
 
     `distances` are those of some coordinates, (C, C), the farthest of a row 1.
     """
+    if not len(choice):
+        nothing = np.empty((0, 1))
+        return Categoricals(choice, np.empty(choice.shape), nothing, nothing, sizes, {})
     log_other = np.where(choice >= 0, -np.log(kernels + sizes), -np.log(sizes))
     tables = {row: _table(distance, float(kernels[row, 0])) for row, distance in (distances or {}).items()}
     log_other[list(tables)] = 0.0

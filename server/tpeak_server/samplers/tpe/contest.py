@@ -27,7 +27,7 @@ DIGITS = 9
 NEWEST = slice(-128, None)
 """The kernels behind a ceiling, with the prior's, which is the last: the newest lie where the search is."""
 
-FEW = 2**18
+FEW = 300_000
 """Candidates times kernels times dimensions, up to which it takes as long to find who need not be weighed."""
 
 SHORTLISTED = 4
@@ -63,12 +63,12 @@ class Contest:
         self._good = good.log_sum(query)
         self._lies = np.full(len(query), -np.inf)
         if len(query) * len(bad.weight) * query.dimensions <= FEW:
-            self._weighed = np.ones(len(query), dtype=bool)
+            self._ceiling = np.zeros(len(query), dtype=bool)
             self._bad = bad.log_sum(query, precision)
             self._lie(slice(None), query)
             return
-        # Of candidates that are not weighed: a part of the sum, and none of the lies that were there before.
-        self._weighed = np.zeros(len(query), dtype=bool)
+        # Of candidates that have only a ceiling: a part of the sum, and none of the lies that were there before.
+        self._ceiling = np.ones(len(query), dtype=bool)
         self._bad = bad.log_sum(query, precision, NEWEST)
         self._weigh(self.highest())
         if blocks > 1:
@@ -111,12 +111,12 @@ class Contest:
 
     def _weigh_within_reach(self, blocks: slice, margin: float) -> Floats:
         """The scores of whole blocks, where nobody is left whose ceiling reaches the best score less the margin."""
-        scores, weighed = self._scores(blocks), self._weighed[blocks]
-        if weighed.all():
+        scores, ceiling = self._scores(blocks), self._ceiling[blocks]
+        if not ceiling.any():
             return scores
-        best = np.where(weighed, scores, -np.inf).reshape(-1, self._width).max(axis=1)
-        least = np.maximum(best - margin, LEAST).repeat(self._width)
-        within_reach = ((scores >= least) & ~weighed).nonzero()[0]
+        best = np.where(ceiling, -np.inf, scores).reshape(-1, self._width).max(axis=1, keepdims=True)
+        least = np.maximum(best - margin, LEAST)
+        within_reach = (ceiling & (scores.reshape(-1, self._width) >= least).ravel()).nonzero()[0]
         if not len(within_reach):
             return scores
         self._weigh(within_reach + (blocks.start or 0))
@@ -126,7 +126,7 @@ class Contest:
         query = self.query.take(which)
         self._bad[which] = self._kernels.log_sum(query, self._precision)
         self._lie(which, query)
-        self._weighed[which] = True
+        self._ceiling[which] = False
 
     def _lie(self, which: slice | NDArray[np.intp], query: Query) -> None:
         if self._pending:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import Points
 from tpeak_server.samplers.tpe.contest import DIGITS, Contest
-from tpeak_server.samplers.tpe.mixture import Kernels, Precision, Query
+from tpeak_server.samplers.tpe.mixture import Kernels, Precision
 from tpeak_server.samplers.tpe.model import Model
 from tpeak_server.samplers.tpe.mutations import mutated, rows_of_mutation
 from tpeak_server.samplers.tpe.rules import Rules
