@@ -35,14 +35,7 @@ class Stream:
 
 
 def _generator(*entropy: int) -> np.random.Generator:
-    # The same sequence as of the integers themselves, which it would take apart much more slowly.
-    words = np.frombuffer(b"".join(_words(number) for number in entropy), dtype="<u4")
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
-
-
-def _words(number: int) -> bytes:
-    """An integer from 0 on in words of 32 bits, the lowest first; one at least."""
-    return number.to_bytes(4 * max(1, -(-number.bit_length() // 32)), "little")
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
 
 
 @lru_cache(maxsize=4096)

@@ -89,12 +89,13 @@ class Table:
     def _fill(self, cell: NDArray[np.intp], large: LargeCells, place: int) -> None:
         new = [one for one in set(cell.tolist()) if one not in self.known]
         if new:
-            self.known.update(new)
             inverse = 1.0 / self.bandwidth
             left = np.subtract.outer(large.left[place, new], self.centre) * inverse
             masses = _log_mass(left, np.multiply.outer(large.size[place, new], inverse))
             masses -= self.log_mass
             self.masses[new] = masses
+            # Not before: another thread may look.
+            self.known.update(new)
 
 
 def table_of(centre: Floats, bandwidth: Floats, log_mass: Floats, cells: int) -> Table:

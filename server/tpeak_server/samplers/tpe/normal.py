@@ -81,6 +81,7 @@ class Normals:
     factors: Floats
     _single: list[NDArray[np.float32]] = field(default_factory=list, repr=False)
     _tables: dict[int, Table] = field(default_factory=dict, repr=False)
+    _limits: list[tuple[Floats, Floats]] = field(default_factory=list, repr=False)
 
     def joined(self, other: Normals) -> Normals:
         """These kernels followed by the other ones."""
@@ -111,8 +112,10 @@ class Normals:
 
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> Floats:
         """One coordinate (d, c) from each of the chosen kernels (c,), by inverting the distribution function."""
+        if not self._limits:
+            self._limits.append((ndtr(-self.centre / self.bandwidth), ndtr((1.0 - self.centre) / self.bandwidth)))
         centre, bandwidth = self.centre[:, kernels], self.bandwidth[:, kernels]
-        low, high = ndtr(-centre / bandwidth), ndtr((1.0 - centre) / bandwidth)
+        low, high = (limit[:, kernels] for limit in self._limits[0])
         unit: Floats = np.clip(centre + bandwidth * ndtri(low + uniforms * (high - low)), 0.0, 1.0)
         return unit
 
