@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -41,7 +42,7 @@ class Cells:
     size: Floats
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Axes:
     """d numeric parameters with more than one value each; every array but `log` is (d, 1)."""
 
@@ -67,16 +68,22 @@ class Axes:
     def value(self, axis: int, u: float) -> float:
         """The internal value at u of one axis: in the range and on the grid, whatever the rounding."""
         numeric = self.numerics[axis]
-        low, high = float(numeric.low), float(numeric.high)
-        if numeric.step is not None and not self.log[axis]:
+        log, low, high, origin, unit = self._scales[axis]
+        if numeric.step is not None and not log:
             return self._grid_value(axis, u)
-        value = float(self.origin[axis, 0] + u * self.unit[axis, 0])
-        if self.log[axis]:
+        value = origin + u * unit
+        if log:
             # Rounding may lead beyond log(high), and from there exp() may overflow.
             value = math.exp(min(value, math.log(high)))
-        if isinstance(numeric, IntDistribution):
+        if numeric.step is not None:
             value = float(round(value))
         return min(max(value, low), high)
+
+    @cached_property
+    def _scales(self) -> list[tuple[bool, float, float, float, float]]:
+        """(log, low, high, origin, unit) of each axis."""
+        columns = (self.log, *(column[:, 0] for column in (self.low, self.high, self.origin, self.unit)))
+        return list(zip(*(column.tolist() for column in columns), strict=True))
 
     def snapped(self, units: Floats) -> Floats:
         """Where the values at these u (d, n) are, themselves: on a grid, and as floats, there are not that many."""

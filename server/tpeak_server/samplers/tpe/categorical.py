@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats
+
+FEW = 32
+"""So many choices have a row each of log probabilities; of more, each point's is compared with the kernels'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Categoricals:
     tables: Mapping[int, Floats]
     """Of the coordinates with distances: the log probabilities (C + 1, C) of all choices by the own one, the last row
     for none."""
+    _known: dict[np.dtype[np.floating], NDArray[np.floating]] = field(default_factory=dict, repr=False)
 
     def joined(self, other: Categoricals) -> Categoricals:
         """These kernels followed by other ones of the same mixture."""
@@ -47,13 +52,10 @@ class Categoricals:
             self.tables,
         )
 
-    def take(self, which: slice) -> Categoricals:
-        """Some of the kernels."""
-        own, log_other = self.own[:, which], self.log_other[:, which]
-        return Categoricals(own, log_other, self.log_lift, self.stay, self.sizes, self.tables)
-
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> NDArray[np.int64]:
         """One choice (e, c) from each of the chosen kernels (c,)."""
+        if not len(self.own):
+            return np.empty((0, len(kernels)), dtype=np.int64)
         own = self.own[:, kernels]
         stays = (uniforms < self.stay) & (own >= 0)
         # What is left of the same number is uniform again; where the kernel is uniform it is the number itself.
@@ -66,15 +68,65 @@ class Categoricals:
             chosen[row] = np.minimum(above.sum(axis=1), self.sizes[row, 0] - 1)
         return chosen
 
-    def add_log_density(self, total: NDArray[np.floating], choice: NDArray[np.int64]) -> None:
-        """Adds the log probabilities of points (e, c) to (c, kernels), nothing for missing coordinates."""
-        known = choice >= 0
-        total += known.T.astype(total.dtype) @ self.log_other.astype(total.dtype)
-        for row, (chosen, has, own, lift) in enumerate(zip(choice, known, self.own, self.log_lift, strict=True)):
+    def add_log_density(
+        self, total: NDArray[np.floating], choice: NDArray[np.int64], part: slice = slice(None)
+    ) -> None:
+        """Adds the log probabilities of points (e, c), by all kernels or some, to (c, kernels).
+
+        Missing coordinates add nothing.
+        """
+        rows = _rows_of(tuple(self.sizes[:, 0].tolist()))
+        if len(rows.choice):
+            # All coordinates with few choices at once: a one-hot row of each point meets a row of each choice.
+            chosen = choice[rows.few]
+            known = chosen >= 0
+            hot = np.zeros((len(total), len(rows.choice)), dtype=total.dtype)
+            hot[known.nonzero()[1], (chosen + rows.first)[known]] = 1.0
+            total += hot @ self._factors(rows, total.dtype)[:, part]
+        for row in rows.many:
+            has = choice[row] >= 0
             if row in self.tables:
-                total[has] += self.tables[row].T[chosen[has]].take(own, axis=1)
+                total[has] += self.tables[row].T[choice[row, has]].take(self.own[row, part], axis=1)
                 continue
-            total += lift.astype(total.dtype) * ((chosen[:, np.newaxis] == own) & has[:, np.newaxis])
+            same = choice[row][:, np.newaxis] == self.own[row, part]
+            other = self.log_other[row, part].astype(total.dtype)
+            total += np.where(same, other + self.log_lift[row].astype(total.dtype), other) * has[:, np.newaxis]
+
+    def _factors(self, rows: Rows, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+        """The log probabilities (rows, kernels) of all choices of the coordinates with few; computed once."""
+        if dtype not in self._known:
+            lifted = self.own[rows.coordinate] == rows.choice
+            factors = self.log_other[rows.coordinate] + self.log_lift[rows.coordinate] * lifted
+            for row, table in self.tables.items():
+                if rows.few[row]:
+                    factors[rows.coordinate == row] = table.T.take(self.own[row], axis=1)
+            self._known[dtype] = factors.astype(dtype, copy=False)
+        return self._known[dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A row for each choice of the coordinates with few: its coordinate (rows,), and the choice itself (rows, 1).
+
+    `few` (e,) says which coordinates these are, `first` (few, 1) where their rows begin; `many` are the other ones.
+    """
+
+    coordinate: NDArray[np.int64]
+    choice: NDArray[np.int64]
+    few: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    many: tuple[int, ...]
+
+
+@lru_cache(maxsize=256)
+def _rows_of(sizes: tuple[int, ...]) -> Rows:
+    few = np.array(sizes, dtype=np.int64) <= FEW
+    kept = np.array(sizes, dtype=np.int64)[few]
+    first = np.cumsum(kept) - kept
+    coordinate = few.nonzero()[0].repeat(kept)
+    choice = np.arange(len(coordinate)) - first.repeat(kept)
+    many = tuple((~few).nonzero()[0].tolist())
+    return Rows(coordinate, choice[:, np.newaxis], few, first[:, np.newaxis], many)
 
 
 def categoricals(
@@ -87,6 +139,9 @@ def categoricals(
 
     `distances` are those of some coordinates, (C, C), the farthest of a row 1.
     """
+    if not len(choice):
+        nothing = np.empty((0, 1))
+        return Categoricals(choice, np.empty(choice.shape), nothing, nothing, sizes, {})
     log_other = np.where(choice >= 0, -np.log(kernels + sizes), -np.log(sizes))
     tables = {row: _table(distance, float(kernels[row, 0])) for row, distance in (distances or {}).items()}
     log_other[list(tables)] = 0.0

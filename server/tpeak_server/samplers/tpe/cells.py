@@ -76,33 +76,33 @@ class Table:
     shape_of: NDArray[np.intp]
     """(n,): which shape each kernel has."""
     masses: Floats
-    """(cells, shapes): rows of NaN where nobody has asked yet."""
+    """(cells + 1, shapes), of `known` cells; the last row is NO_CELL's, of zeros."""
+    known: set[int]
 
-    def add_log_mass(self, total: NDArray[np.floating], cell: NDArray[np.intp], large: LargeCells, place: int) -> None:
-        """Adds the masses in these cells (c,) to (c, n), nothing for NO_CELL."""
-        known = cell >= 0
-        if known.all():
-            total += self._rows(cell, large, place).take(self.shape_of, axis=1)
-        elif known.any():
-            total[known] += self._rows(cell[known], large, place).take(self.shape_of, axis=1)
+    def add_log_mass(
+        self, total: NDArray[np.floating], cell: NDArray[np.intp], large: LargeCells, place: int, part: slice
+    ) -> None:
+        """Adds the masses that a part of the kernels have in these cells (c,) to (c, n), nothing for NO_CELL."""
+        self._fill(cell, large, place)
+        total += self.masses[cell].astype(total.dtype, copy=False).take(self.shape_of[part], axis=1)
 
-    def _rows(self, cell: NDArray[np.intp], large: LargeCells, place: int) -> Floats:
-        new = cell[np.isnan(self.masses[cell, 0])]
-        if len(new):
-            new = np.unique(new)
+    def _fill(self, cell: NDArray[np.intp], large: LargeCells, place: int) -> None:
+        new = [one for one in set(cell.tolist()) if one not in self.known]
+        if new:
             inverse = 1.0 / self.bandwidth
             left = np.subtract.outer(large.left[place, new], self.centre) * inverse
             masses = _log_mass(left, np.multiply.outer(large.size[place, new], inverse))
             masses -= self.log_mass
             self.masses[new] = masses
-        return self.masses[cell]
+            # Not before: another thread may look.
+            self.known.update(new)
 
 
 def table_of(centre: Floats, bandwidth: Floats, log_mass: Floats, cells: int) -> Table:
     """An empty table for kernels (n,) on one axis."""
     _, first, shape_of = np.unique(centre + 1j * bandwidth, return_index=True, return_inverse=True)
-    masses = np.full((cells, len(first)), np.nan)
-    return Table(centre[first], bandwidth[first], log_mass[first], shape_of, masses)
+    masses = np.zeros((cells + 1, len(first)))
+    return Table(centre[first], bandwidth[first], log_mass[first], shape_of, masses, {NO_CELL})
 
 
 def _log_mass(left: Floats, size: Floats) -> Floats:

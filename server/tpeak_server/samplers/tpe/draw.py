@@ -6,19 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import Points
-from tpeak_server.samplers.tpe.mixture import Kernels, Precision, Query
+from tpeak_server.samplers.tpe.contest import DIGITS, Contest
+from tpeak_server.samplers.tpe.mixture import Kernels, Precision
 from tpeak_server.samplers.tpe.model import Model
 from tpeak_server.samplers.tpe.mutations import mutated, rows_of_mutation
 from tpeak_server.samplers.tpe.rules import Rules
-
-SCREENING_ERROR = 0.02
-"""More than single precision can be wrong about a score: whoever is this close to the best is looked at again."""
-
-DIGITS = 9
-"""Decimals of a score that do not depend on how many candidates were computed together."""
 
 FRESH = 64
 """How many neighbours are looked at where every candidate was tried before."""
@@ -44,7 +40,8 @@ class Drawing:
         self.model = model
         self._rules = rules
         self._given = given
-        taken, self._liars = model.pending(pending)
+        taken, self._known_liars = model.pending(pending)
+        self._taken: list[Points] = []
         self._visited = model.visited.with_points(taken) if model.visited else None
 
     def draw(self, uniforms: Sequence[Uniforms]) -> Iterator[dict[str, float]]:
@@ -58,30 +55,35 @@ class Drawing:
     def _draw(self, uniforms: Sequence[Uniforms], given: Points | None) -> Iterator[dict[str, float]]:
         raw = self._candidates(uniforms, given)
         points = self.model.structure.active(raw)
-        query = self.model.good.kernels.query(points)
-        good = self.model.good.kernels.log_sum(query)
-        bad = self.model.bad.kernels.log_sum(query, self._precision)
-        lies = self._lies(query)
-        width = len(good) // len(uniforms)
-        # Each may become pending to the suggestions after it.
-        liars = self.model.bad.beside(self.model.layout.snapped(points)) if len(uniforms) > 1 else None
-        repeated = self._visited.has(points) if self._visited else np.zeros(len(good), dtype=bool)
-        for start in range(0, len(good), width):
-            block = slice(start, start + width)
-            scores = good[block] - np.logaddexp(bad[block], lies[block])
-            if self._visited:
-                repeated[block] |= self._visited.has(points.take(block))
-            scores[repeated[block]] = -np.inf
-            best = start + self._best(scores, good[block], query.take(block), lies[block])
-            chosen = raw.take(slice(best, best + 1))
-            if repeated[best]:
-                chosen = self._fresh(chosen, uniforms[start // width].joint)
+        barred = self._visited.has(points) if self._visited else None
+        contest = self._contest(points, blocks=len(uniforms), barred=barred)
+        if len(uniforms) > 1:
+            # Most often one of these is chosen, and pending to the suggestions after it.
+            shortlist = contest.highest()
+            lies = self._beside(points.take(shortlist)).log_each(contest.query)
+        for number, one in enumerate(uniforms):
+            block = contest.block(number)
+            if number and self._visited:
+                contest.barred[block] |= self._visited.has(points.take(block))
+            best = contest.winner(number)
+            chosen, fresh = raw.take(slice(best, best + 1)), bool(contest.barred[best])
+            if fresh:
+                chosen = self._fresh(chosen, one.joint)
             yield {**self.model.layout.values(chosen), **self._given}
-            known = None if repeated[best] or liars is None else liars.take(slice(best, best + 1))
-            liar = self._take(chosen, known)
-            if start + width < len(good):
-                rest = slice(start + width, None)
-                lies[rest] = np.logaddexp(lies[rest], liar.log_sum(query.take(rest)))
+            liar = self._take(chosen)
+            if block.stop == len(points):
+                continue
+            place = (shortlist == best).nonzero()[0]
+            if len(place) and not fresh:
+                contest.add_lies(lies[block.stop :, place[0]], block.stop)
+            else:
+                rest = contest.query.take(slice(block.stop, None))
+                contest.add_lies(self._beside(liar).log_sum(rest), block.stop)
+
+    def _contest(self, points: Points, *, blocks: int = 1, barred: NDArray[np.bool_] | None = None) -> Contest:
+        good, bad = self.model.good.kernels, self.model.bad.kernels
+        query = good.query(points)
+        return Contest(query, good, bad, self._liars, blocks=blocks, barred=barred, precision=self._precision)
 
     def log_ratio(self, points: Points) -> Floats:
         """The score log l - log g (c,) of active points, to the last digits."""
@@ -122,9 +124,7 @@ class Drawing:
         for level, numbers in zip(structure.levels, uniforms.branches, strict=True):
             wanted = given.known | level
             points = structure.active(kernels.sample(numbers, given)).only(wanted)
-            query = kernels.query(points)
-            bad = np.logaddexp(self.model.bad.kernels.log_sum(query), self._lies(query))
-            best = int(np.argmax((kernels.log_sum(query) - bad).round(DIGITS)))
+            best = self._contest(points).winner()
             given = points.take(slice(best, best + 1))
         return given
 
@@ -133,19 +133,18 @@ class Drawing:
         joint = [one.joint for one in uniforms]
         return self.model.good.kernels.sample(joint[0] if len(joint) == 1 else np.concatenate(joint, axis=1), given)
 
-    def _lies(self, points: Query) -> Floats:
-        return np.full(len(points), -np.inf) if self._liars is None else self._liars.log_sum(points)
+    def _beside(self, points: Points) -> Kernels:
+        """The kernels that active points have while they are pending."""
+        return self.model.bad.beside(self.model.layout.snapped(points))
 
-    def _best(self, scores: Floats, good: Floats, points: Query, lies: Floats) -> int:
-        """The best candidate; of equal ones the first, whichever way their last digits were rounded."""
-        best = int(np.argmax(scores))
-        if not np.isfinite(scores[best]):
-            return best
-        close = np.flatnonzero(scores >= scores[best] - SCREENING_ERROR)
-        if len(close) == 1:
-            return best
-        bad = self.model.bad.kernels.log_sum(points.take(close))
-        return int(close[np.argmax((good[close] - np.logaddexp(bad, lies[close])).round(DIGITS))])
+    @property
+    def _liars(self) -> Kernels | None:
+        """The kernels of all that is pending, those drawn included: made where anybody asks for them."""
+        if self._taken:
+            liars = self._beside(self._taken[0].joined(*self._taken[1:]))
+            self._known_liars = self._known_liars.joined(liars) if self._known_liars else liars
+            self._taken.clear()
+        return self._known_liars
 
     def _fresh(self, chosen: Points, uniforms: Floats) -> Points:
         """The best neighbour of a point that was tried before; the point itself if all neighbours were."""
@@ -160,14 +159,13 @@ class Drawing:
         best = int(new[np.argmax(self.log_ratio(points.take(new)).round(DIGITS))])
         return raw.take(slice(best, best + 1))
 
-    def _take(self, raw: Points, known: Kernels | None) -> Kernels:
-        """From now on the point is pending, as the returned kernel; the known one, if it is."""
+    def _take(self, raw: Points) -> Points:
+        """The active coordinates of a point, which is pending from now on."""
         chosen = self.model.structure.active(raw)
-        liar = known or self.model.bad.beside(self.model.layout.snapped(chosen))
-        self._liars = self._liars.joined(liar) if self._liars else liar
+        self._taken.append(chosen)
         if self._visited:
             self._visited = self._visited.with_points(chosen)
-        return liar
+        return chosen
 
 
 def uniforms_of(model: Model, rules: Rules, generator: np.random.Generator) -> Uniforms:

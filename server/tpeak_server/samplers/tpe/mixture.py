@@ -19,8 +19,10 @@ from tpeak_server.samplers.tpe.categorical import Categoricals, categoricals
 from tpeak_server.samplers.tpe.normal import Features, NormalFamily, Normals
 from tpeak_server.samplers.tpe.weights import PRIOR_WEIGHT, weights_by_age
 
-HELD_BY_EXP = {np.float64: 600.0, np.float32: 80.0}
-"""A sum whose logarithm is within this has lost nothing to the ends of the range, which lie beyond 700 and 87."""
+HELD_BY_EXP = 80.0
+"""A sum whose logarithm is within this has lost nothing to the ends of single precision's range, beyond 87."""
+
+WHOLE = slice(None)
 
 Precision: TypeAlias = type[np.float64] | type[np.float32]
 
@@ -34,6 +36,11 @@ class Query:
 
     def __len__(self) -> int:
         return len(self.choice.T)
+
+    @property
+    def dimensions(self) -> int:
+        """How many coordinates a point has."""
+        return len(self.numeric.unit) + len(self.choice)
 
     def take(self, which: NDArray[np.int64] | slice) -> Query:
         """Some of the points."""
@@ -58,38 +65,30 @@ class Kernels:
             self.family,
         )
 
-    def take(self, which: slice) -> Kernels:
-        """Some of the kernels."""
-        return Kernels(self.weight[which], self.normals.take(which), self.categoricals.take(which), self.family)
-
     def query(self, points: Points) -> Query:
         """The points as every mixture of this space looks at them."""
         return Query(self.family.features(points.unit), points.choice)
 
-    def log_each(self, points: Query, precision: Precision = np.float64) -> NDArray[np.floating]:
-        """The log density of every kernel at every point (c, kernels), without the weights."""
-        each = self.family.log_density(self.normals, points.numeric, precision)
+    def log_each(self, points: Query, precision: Precision = np.float64, part: slice = WHOLE) -> NDArray[np.floating]:
+        """The log density of every kernel, or of some, at every point (c, kernels), without the weights."""
+        each = self.family.log_density(self.normals, points.numeric, precision, part)
         if len(points.choice):
-            self.categoricals.add_log_density(each, points.choice)
+            self.categoricals.add_log_density(each, points.choice, part)
         return each
 
-    def log_sum(self, points: Query, precision: Precision = np.float64) -> Floats:
-        """The log of the weighted sum at every point (c,)."""
-        each = self.log_each(points, precision)
-        if len(self.weight) == 1:
-            only: Floats = np.add(each[:, 0], np.log(self.weight), dtype=np.float64)
-            return only
-        # Most often exp() can hold them as they are, which saves two walks through a large array; in place it saves
-        # the memory of another one, which costs half as much as exp() itself.
-        with np.errstate(over="ignore", under="ignore", divide="ignore"):
-            log_sum = np.log(np.exp(each, out=each) @ self.weight.astype(precision))
-        if not np.all(np.abs(log_sum) < HELD_BY_EXP[precision]):
-            each = self.log_each(points)
-            largest = each.max(axis=1)
-            each -= largest[:, np.newaxis]
-            log_sum = largest + np.log(np.exp(each) @ self.weight)
-        found: Floats = log_sum.astype(np.float64, copy=False)
-        return found
+    def log_sum(self, points: Query, precision: Precision = np.float64, part: slice = WHOLE) -> Floats:
+        """The log of the weighted sum at every point (c,), over all kernels or some."""
+        each = self.log_each(points, precision, part)
+        weight = self.weight[part]
+        if precision is np.float64:
+            return _log_sum_exp(each, weight)
+        # Most often exp() can hold them as they are, which saves two walks through a large array.
+        with np.errstate(over="ignore", divide="ignore"):
+            log_sum: Floats = np.log(np.exp(each, out=each) @ weight.astype(precision)).astype(np.float64)
+        lost = np.flatnonzero(~(np.abs(log_sum) < HELD_BY_EXP))
+        if len(lost):
+            log_sum[lost] = _log_sum_exp(self.log_each(points.take(lost), part=part), weight)
+        return log_sum
 
     def sample(self, uniforms: Floats, given: Points | None = None) -> Points:
         """One point a column of `uniforms` (1 + d + e, c), conditional on one given point's coordinates, if any."""
@@ -167,6 +166,14 @@ def fit_mixture(
         family,
     )
     return Mixture(kernels, neighbours, distances or {}, counts)
+
+
+def _log_sum_exp(each: NDArray[np.floating], weight: Floats) -> Floats:
+    """The log of the weighted sums of exp(each) (c, kernels), which it overwrites."""
+    largest = each.max(axis=1)
+    each -= largest[:, np.newaxis]
+    log_sum: Floats = largest + np.log(np.exp(each, out=each) @ weight)
+    return log_sum
 
 
 def _with_column(rows: Floats, value: float) -> Floats:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +50,8 @@ OUT_OF_REACH = 8.5
 TINY_CELL = 1e-3
 """A tenth of the smallest bandwidth: below, the terms of h^2 change a log mass by less than 0.01 up to z = 4."""
 
-FEW = 64
-"""So many kernels need no table: each mass is computed where it is wanted."""
+FEW = 256
+"""So many pairs of points and kernels need no table: each mass is computed by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Normals:
     factors: Floats
     _single: list[NDArray[np.float32]] = field(default_factory=list, repr=False)
     _tables: dict[int, Table] = field(default_factory=dict, repr=False)
+    _limits: list[tuple[Floats, Floats]] = field(default_factory=list, repr=False)
 
     def joined(self, other: Normals) -> Normals:
         """These kernels followed by the other ones."""
@@ -110,13 +112,15 @@ class Normals:
 
     def sample(self, kernels: NDArray[np.int64], uniforms: Floats) -> Floats:
         """One coordinate (d, c) from each of the chosen kernels (c,), by inverting the distribution function."""
+        if not self._limits:
+            self._limits.append((ndtr(-self.centre / self.bandwidth), ndtr((1.0 - self.centre) / self.bandwidth)))
         centre, bandwidth = self.centre[:, kernels], self.bandwidth[:, kernels]
-        low, high = ndtr(-centre / bandwidth), ndtr((1.0 - centre) / bandwidth)
+        low, high = (limit[:, kernels] for limit in self._limits[0])
         unit: Floats = np.clip(centre + bandwidth * ndtri(low + uniforms * (high - low)), 0.0, 1.0)
         return unit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NormalFamily:
     """What the kernels of one space share: which axes are smooth and which are coarse grids."""
 
@@ -129,10 +133,15 @@ class NormalFamily:
     """Of the coarse axes, in order."""
     exact: bool = False
 
-    @property
+    @cached_property
     def partly_small(self) -> list[int]:
         """The coarse axes that have small cells, too."""
         return [] if self.exact else [axis for axis in self.coarse if self.axes.log[axis]]
+
+    @cached_property
+    def _logarithmic(self) -> NDArray[np.bool_]:
+        """Which of the coarse axes these are."""
+        return self.axes.log[list(self.coarse)]
 
     def kernels(self, unit: Floats, bandwidth: Floats) -> Normals:
         """Kernels at these coordinates (d, n); a missing one becomes the prior's."""
@@ -148,31 +157,41 @@ class NormalFamily:
         known = ~np.isnan(points)
         filled = np.where(known, points, 0.0)
         columns = [filled * filled, filled, known]
-        cell = np.empty((len(self.coarse), unit.shape[1]), dtype=np.intp)
+        index = np.empty((len(self.coarse), unit.shape[1]))
         for place, axis in enumerate(self.coarse):
-            index = self.axes.grid_index(axis, unit[axis])
-            large = index < self.large.count[place]
-            cell[place] = np.where(large, index, NO_CELL)
-            if self.axes.log[axis]:
-                columns.append(self._small_cells(axis, np.where(large, np.nan, index)))
+            index[place] = self.axes.grid_index(axis, unit[axis])
+        large = index < self.large.count[:, np.newaxis]
+        cell = np.where(large, index, NO_CELL).astype(np.intp)
+        if self.partly_small:
+            columns.append(self._small_cells(np.where(large, np.nan, index)[self._logarithmic]))
         return Features(unit, np.concatenate(columns, axis=1), cell)
 
     def log_density(
-        self, normals: Normals, features: Features, dtype: type[np.floating] = np.float64
+        self,
+        normals: Normals,
+        features: Features,
+        dtype: type[np.floating] = np.float64,
+        part: slice = slice(None),
     ) -> NDArray[np.floating]:
-        """The log densities (c, n) of points, summed over the axes; missing coordinates add nothing."""
+        """The log densities (c, n) of points, summed over the axes; missing coordinates add nothing.
+
+        Of all kernels, or of a part of them.
+        """
         if self.exact:
-            return self._exact_log_density(normals, features.unit)
-        total: NDArray[np.floating] = features.design.astype(dtype, copy=False) @ normals.factors_as(dtype)
-        if self.coarse and normals.centre.shape[1] <= FEW:
+            return self._exact_log_density(normals.take(part), features.unit)
+        total: NDArray[np.floating] = features.design.astype(dtype, copy=False) @ normals.factors_as(dtype)[:, part]
+        if self.coarse and total.size <= FEW:
             rows = list(self.coarse)
             total += self.large.log_mass(
-                features.cell, normals.centre[rows], normals.bandwidth[rows], normals.log_mass[rows]
+                features.cell,
+                normals.centre[rows, part],
+                normals.bandwidth[rows, part],
+                normals.log_mass[rows, part],
             )
         elif self.coarse:
             for place, axis in enumerate(self.coarse):
                 table = normals.table(axis, int(self.large.count[place]))
-                table.add_log_mass(total, features.cell[place], self.large, place)
+                table.add_log_mass(total, features.cell[place], self.large, place, part)
         return total
 
     def _exact_log_density(self, normals: Normals, unit: Floats) -> Floats:
@@ -193,18 +212,23 @@ class NormalFamily:
         partly = self.partly_small
         if not partly:
             return smooth
-        return np.concatenate([smooth, *(_small_factors(centre[a], bandwidth[a], log_mass[a]) for a in partly)])
+        return np.concatenate([smooth, _small_factors(centre[partly], bandwidth[partly], log_mass[partly])])
 
-    def _small_cells(self, axis: int, index: Floats) -> Floats:
-        """The columns (c, 7) for points in small cells of a logarithmic grid, all 0 for others, whose index is NaN.
+    def _small_cells(self, index: Floats) -> Floats:
+        """The columns (c, 7 p) for points in small cells of p logarithmic grids, 0 for others, whose index is NaN.
 
         With w the cell's middle less 1/2 and h its size, [w^2, w, 1, h^2 w^2, h^2 w, h^2, log h].
         """
+        axes = self.axes
+        rows = self.partly_small
         small = ~np.isnan(index)
-        cells = self.axes.cells_at(axis, np.where(small, index, self.axes.grid_size(axis) - 1.0))
-        w, square = cells.left + 0.5 * cells.size - 0.5, cells.size * cells.size
-        columns = [w * w, w, np.ones_like(w), square * w * w, square * w, square, np.log(cells.size)]
-        found: Floats = np.stack(columns, axis=1) * small[:, np.newaxis]
+        x = np.where(small, axes.low[rows] + index, axes.high[rows])
+        left = (np.log(x - 0.5) - axes.origin[rows]) / axes.unit[rows]
+        size = np.log1p(1.0 / (x - 0.5)) / axes.unit[rows]
+        w, square = left + 0.5 * size - 0.5, size * size
+        columns = np.stack([w * w, w, np.ones_like(w), square * w * w, square * w, square, np.log(size)], axis=1)
+        columns *= small[:, np.newaxis]
+        found: Floats = columns.reshape(-1, columns.shape[-1]).T
         return found
 
 
@@ -250,11 +274,12 @@ def _factors_of(centre: Floats, bandwidth: Floats, log_mass: Floats, cells: Floa
 
 
 def _small_factors(centre: Floats, bandwidth: Floats, log_mass: Floats) -> Floats:
-    """What the columns of `_small_cells` meet, (7, n), for kernels (n,) on one axis."""
+    """What the columns of `_small_cells` meet, (7 p, n), for kernels (p, n)."""
     centre = centre - 0.5
     sharpness = 1.0 / (bandwidth * bandwidth)
     gain = sharpness * sharpness / 24.0
-    constant = -0.5 * sharpness * centre * centre - np.log(bandwidth) - log_mass - LOG_SQRT_2_PI
-    rows = [-0.5 * sharpness, sharpness * centre, constant]
-    rows += [gain, -2.0 * gain * centre, gain * centre * centre - sharpness / 24.0, np.ones_like(centre)]
-    return np.stack(rows)
+    square, linear = -0.5 * sharpness, sharpness * centre
+    constant = -0.5 * linear * centre - np.log(bandwidth) - log_mass - LOG_SQRT_2_PI
+    squares = [gain, -2.0 * gain * centre, gain * centre * centre - sharpness / 24.0]
+    rows = np.stack([square, linear, constant, *squares, np.ones_like(centre)], axis=1)
+    return rows.reshape(-1, centre.shape[1])
