@@ -14,13 +14,14 @@ from tpeak.errors import InvalidValue
 class TPESampler:
     """Tree-structured Parzen estimator, aware of running trials, with the arguments of Optuna 5.0's.
 
-    The first `n_startup_trials` cover all ranges evenly; each further one is the best of `n_ei_candidates`, None for
-    the server's number. `seed` makes the study's suggestions repeatable; None lets the server draw one. `multivariate`
-    draws all parameters jointly, None does so if there is one objective; `group`, of the parameters, those that always
-    appear together. With `constant_liar` running trials count as bad. `prior_weight`, `consider_magic_clip` and
-    `consider_endpoints` shape the densities, None stands for 1.0, True and False. `reference="optuna5"` makes the
-    densities those of Optuna 5.0, to the last digits. `categorical_distance` says how far apart a parameter's choices
-    are: "ordered", or a symmetric matrix with a row for each choice; trials then teach about similar choices, too.
+    The first `n_startup_trials` cover all ranges evenly; each further one is the best of `n_ei_candidates`. `seed`
+    makes the study's suggestions repeatable; None lets the server draw one. `multivariate` draws all parameters
+    jointly, None does so if there is one objective; `group`, of the parameters, those that always appear together.
+    With `constant_liar` running trials count as bad. `prior_weight`, `consider_magic_clip` and `consider_endpoints`
+    shape the densities. None stands for the server's own number of candidates or weight, for True and for False.
+    `reference="optuna5"` makes the densities those of Optuna 5.0, to the last digits. `categorical_distance` says how
+    far apart a parameter's choices are: "ordered", or a symmetric matrix with a row for each choice; trials then
+    teach about similar choices, too.
 
     `warn_independent_sampling` has no effect. `consider_prior` may only be True, and `gamma`, `weights` and
     `constraints_func` only None: functions cannot travel. Raises InvalidValue, a ValueError, for other ones and for
@@ -34,7 +35,7 @@ class TPESampler:
         "multivariate": None,
         "group": False,
         "constant_liar": True,
-        "prior_weight": 1.0,
+        "prior_weight": None,
         "consider_magic_clip": True,
         "consider_endpoints": False,
         "reference": None,

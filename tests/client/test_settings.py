@@ -57,7 +57,7 @@ def test_settings_out_of_range_are_value_errors(make):
 
 
 def test_only_settings_other_than_the_defaults_travel():
-    assert TPESampler(n_startup_trials=10, prior_weight=1.0, consider_endpoints=False).wire() == {"name": "tpe"}
+    assert TPESampler(n_startup_trials=10, prior_weight=None, consider_endpoints=False).wire() == {"name": "tpe"}
     given = {
         "n_startup_trials": 0,
         "n_ei_candidates": 24,

@@ -38,7 +38,7 @@ _SAMPLERS: Registry[Sampler] = Registry(
                 Flag(name="multivariate", optional=True),
                 Flag(name="group", default=False),
                 Flag(name="constant_liar", default=True),
-                Number(name="prior_weight", default=1.0, least=LEAST_PRIOR, most=MOST_PRIOR),
+                Number(name="prior_weight", least=LEAST_PRIOR, most=MOST_PRIOR, optional=True),
                 Flag(name="consider_magic_clip", default=True),
                 Flag(name="consider_endpoints", default=False),
                 Choice(name="reference", words=("optuna5",), optional=True),

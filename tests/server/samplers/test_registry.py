@@ -10,7 +10,7 @@ TPE = {
     "multivariate": None,
     "group": False,
     "constant_liar": True,
-    "prior_weight": 1.0,
+    "prior_weight": None,
     "consider_magic_clip": True,
     "consider_endpoints": False,
     "reference": None,
@@ -106,7 +106,7 @@ def test_a_sampler_is_built_with_its_settings() -> None:
         (
             {"name": "tpe", "prior_weight": 0},
             "/sampler/prior_weight",
-            "prior_weight must lie within 1e-06 .. 1000000.0, got 0",
+            "prior_weight must lie within 1e-06 .. 1000000.0, or null, got 0",
         ),
         (
             {"name": "tpe", "categorical_distance": {"a": "ordered"}, "reference": "optuna5"},

@@ -18,7 +18,7 @@ TPE = {
     "multivariate": None,
     "group": False,
     "constant_liar": True,
-    "prior_weight": 1.0,
+    "prior_weight": None,
     "consider_magic_clip": True,
     "consider_endpoints": False,
     "reference": None,

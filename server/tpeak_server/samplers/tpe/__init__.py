@@ -16,7 +16,7 @@ that parallel workers keep apart.
 | centre | (d, kernels) | as u | means of the truncated normal kernels |
 | bandwidth | (d, kernels) | as u | their standard deviations, before truncation |
 | own | (e, kernels) | index | the choices that categorical kernels favour |
-| weight | (kernels,) | | one per trial, relative; the prior kernel has 1 |
+| weight | (kernels,) | | relative, one per trial; the prior kernel has `Rules.prior_weight` |
 | uniforms | (1 + d + e, c) | 0 .. 1 | the randomness of one suggestion: kernel, then one number a coordinate |
 | score | (c,) | | log l - log g, up to what all candidates share |
 

@@ -44,6 +44,7 @@ OPTUNA5 = Rules(reference=True)
 
 OWN = Rules(
     rank_power=1.0,
+    prior_weight=0.5,
     good_bandwidth=BandwidthRule(least=0.03, exponent=1.25, overall=True),
     latin_start=True,
 )

@@ -32,7 +32,7 @@ class TPESampler:
     `reference="optuna5"` makes the densities its, too.
     """
 
-    version = "tpe-3"
+    version = "tpe-4"
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class TPESampler:
         multivariate: bool | None = None,
         group: bool = False,
         constant_liar: bool = True,
-        prior_weight: float = 1.0,
+        prior_weight: float | None = None,
         consider_magic_clip: bool = True,
         consider_endpoints: bool = False,
         reference: str | None = None,
@@ -157,7 +157,7 @@ class TPESampler:
 
 
 def _with_arguments(
-    rules: Rules, n_ei_candidates: int | None, prior_weight: float, *, clip: bool, endpoints: bool
+    rules: Rules, n_ei_candidates: int | None, prior_weight: float | None, *, clip: bool, endpoints: bool
 ) -> Rules:
     def bounded(rule: BandwidthRule) -> BandwidthRule:
         return replace(rule, clip=rule.clip and clip, endpoints=rule.endpoints or endpoints)
@@ -165,7 +165,7 @@ def _with_arguments(
     return replace(
         rules,
         n_candidates=n_ei_candidates or rules.n_candidates,
-        prior_weight=prior_weight * rules.prior_weight,
+        prior_weight=prior_weight or rules.prior_weight,
         good_bandwidth=bounded(rules.good_bandwidth),
         bad_bandwidth=bounded(rules.bad_bandwidth),
     )
