@@ -15,6 +15,9 @@ from tpeak_server.samplers.tpe.rules import Rules
 MOST_GOOD = 25
 """Fronts are peeled off until they hold this many."""
 
+LARGEST_FRONTS = {2: 2048, 3: 256, 4: 100}
+"""By the number of objectives, the largest front of which is found what covers most: it takes some seconds at worst."""
+
 
 def finished(view: View) -> int:
     """How many trials are complete or pruned: what startup and the good share count."""
@@ -73,7 +76,7 @@ def _domination_keys(loss: Floats) -> Floats:
 
     Fronts are peeled off only until they hold the good trials; the rest shares one key beyond them.
     """
-    mean_rank = loss.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").mean(axis=1)
+    mean_rank = _mean_rank(loss)
     keys = np.full(len(loss), np.inf)
     left = np.arange(len(loss))
     front = 0
@@ -88,7 +91,8 @@ def _domination_keys(loss: Floats) -> Floats:
 def _optunas_keys(loss: Floats, count: int) -> Floats:
     """Sort keys (n,) by which Optuna's `count` good trials come first.
 
-    They are whole fronts, in which equal trials are together, and of the last one those that cover most.
+    They are whole fronts, in which equal trials are together, and of the last one those that cover most; of a front too
+    large for that, those with the best mean rank.
     """
     keys = np.full(len(loss), np.inf)
     left = np.arange(len(loss))
@@ -98,7 +102,15 @@ def _optunas_keys(loss: Floats, count: int) -> Floats:
         best = nondominated(unique)[which.reshape(-1)]
         members = left[best]
         if len(members) > count:
-            members = members[covering(loss[members], count)]
+            small = len(members) <= LARGEST_FRONTS.get(loss.shape[1], 0)
+            chosen = covering(loss[members], count) if small else _mean_rank(loss[members]).argsort(kind="stable")
+            members = members[chosen[:count]]
         keys[members] = front
         left, count, front = left[~best], count - len(members), front + 1
     return keys
+
+
+def _mean_rank(loss: Floats) -> Floats:
+    """The rank (n,) of each trial, averaged over the objectives."""
+    rank: Floats = loss.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").mean(axis=1)
+    return rank

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tpeak_server.domain.observations import Outcome, View
-from tpeak_server.samplers.tpe.rules import OWN
+from tpeak_server.samplers.tpe.rules import OPTUNA5, OWN
 from tpeak_server.samplers.tpe.split import finished, ranking, split
 from tpeak_server.samplers.tpe.weights import weights_by_age
 
@@ -59,6 +59,15 @@ def test_of_several_objectives_the_undominated_trials_are_good(view_of: Callable
     order = ranking(view_of({}, losses)).tolist()
     assert sorted(order[:3]) == [1, 3, 5]
     assert order[3:] == [4, 0, 2]
+
+
+def test_of_a_front_too_large_to_find_what_covers_most_the_best_mean_ranks_are_good(
+    view_of: Callable[..., View],
+) -> None:
+    # Of five objectives the second is better in four; the first, which covers more, in one.
+    losses = [[1.0, 1.0, 1.0, 1.0, 0.0], [0.99, 0.99, 0.99, 0.99, 10.0], *[[99.0] * 5] * 8]
+    below, above = split(view_of({}, losses), OPTUNA5)
+    assert (below.tolist(), above.tolist()) == ([1], [0, *range(2, 10)])
 
 
 def test_several_objectives_with_nan_and_infinities_are_ranked(view_of: Callable[..., View]) -> None:
