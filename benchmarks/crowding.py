@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -24,9 +23,9 @@ from problems.catalogue import CROWDS, crowded
 from problems.problem import Problem, scale_of
 from report import table, write_json
 from studies.cells import Cell, Sampler, parse_samplers
+from studies.command import parser, run
 from studies.comparison import whole_seeds
 from studies.ranking import Floats, duel
-from studies.runner import Interpreters, run_all
 from studies.worker import FLAG, serve
 
 CHECKPOINTS = (50, 100, 200, 500, 1000)
@@ -119,15 +118,7 @@ def main() -> int:
     given = _arguments()
     samplers = parse_samplers(given.samplers)
     problems = [problem for problem in crowded() if problem.workers in given.workers]
-    cells = run_all(
-        samplers,
-        problems,
-        seeds=given.seeds,
-        trials=given.trials,
-        processes=given.processes,
-        budget_s=given.budget_s,
-        interpreters=Interpreters(script=__file__, cache=given.cache, optuna4=None),
-    )
+    cells = run(given, samplers, problems, __file__)
     found = Crowding(samplers, problems, cells, given.trials)
     print(report(found))
     if given.json and found.seeds:
@@ -147,16 +138,11 @@ def _duel(found: Crowding, other: str, point: int, problems: Sequence[Problem]) 
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="what many workers do to the suggestions")
-    parser.add_argument("--samplers", default="tpe,optuna5,random")
-    parser.add_argument("--workers", nargs="+", type=int, choices=CROWDS, default=CROWDS)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--budget-s", type=float, default=float("inf"), help="begin no study after that many seconds")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "tpeak-benchmarks")
-    parser.add_argument("--json", type=Path)
-    return parser.parse_args()
+    found = parser(
+        "what many workers do to the suggestions", samplers="tpe,optuna5,random", seeds=3, trials=1000, processes=1
+    )
+    found.add_argument("--workers", nargs="+", type=int, choices=CROWDS, default=CROWDS)
+    return found.parse_args()
 
 
 if __name__ == "__main__":

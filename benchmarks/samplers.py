@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from studies.cells import parse_samplers
 from studies.worker import FLAG, serve
@@ -25,22 +24,13 @@ def main() -> int:
         serve()
         return 0
     from problems.catalogue import chosen
+    from studies.command import run
     from studies.comparison import Comparison, named, report
-    from studies.runner import Interpreters, run_all
 
     given = _arguments()
     samplers = parse_samplers(given.samplers)
     problems = chosen(given.problems, given.half)
-    interpreters = Interpreters(script=__file__, cache=given.cache, optuna4=given.optuna4)
-    cells = run_all(
-        samplers,
-        problems,
-        seeds=given.seeds,
-        trials=given.trials,
-        processes=given.processes,
-        budget_s=given.budget_s,
-        interpreters=interpreters,
-    )
+    cells = run(given, samplers, problems, __file__)
     comparison = Comparison(samplers, problems, cells, given.trials)
     print(report(comparison))
     if given.json:
@@ -51,20 +41,18 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="regret of samplers on many small problems")
-    parser.add_argument(
-        "--samplers", default="tpe,optuna5,optuna5_group,optuna4", help='e.g. tpe,tpe:{"n_ei_candidates":64},random'
+    from studies.command import parser
+
+    found = parser(
+        "regret of samplers on many small problems",
+        samplers="tpe,optuna5,optuna5_group,optuna4",
+        seeds=10,
+        trials=200,
+        processes=2,
     )
-    parser.add_argument("--problems", nargs="+", default=["*"], metavar="GLOB", help="names or families")
-    parser.add_argument("--half", choices=["tune", "report", "all"], default="all")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--budget-s", type=float, default=float("inf"), help="begin no study after that many seconds")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "tpeak-benchmarks")
-    parser.add_argument("--optuna4", help="an interpreter with Optuna 4.9; without it one is installed below the cache")
-    parser.add_argument("--json", type=Path)
-    return parser.parse_args()
+    found.add_argument("--problems", nargs="+", default=["*"], metavar="GLOB", help="names or families")
+    found.add_argument("--half", choices=["tune", "report", "all"], default="all")
+    return found.parse_args()
 
 
 if __name__ == "__main__":

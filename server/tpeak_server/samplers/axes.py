@@ -116,8 +116,13 @@ class Axes:
         if not self.log[axis]:
             count = self.cells[axis, 0]
             return Cells(centre=(index + 0.5) / count, left=index / count, size=np.full_like(index, 1.0 / count))
-        origin, unit = self.origin[axis, 0], self.unit[axis, 0]
-        x = self.low[axis, 0] + index
+        cells = self.log_cells([axis], index[np.newaxis])
+        return Cells(centre=cells.centre[0], left=cells.left[0], size=cells.size[0])
+
+    def log_cells(self, rows: Sequence[int], index: Floats) -> Cells:
+        """The cells of the values with these indices (p, n) on p discrete axes that are logarithmic."""
+        origin, unit = self.origin[rows], self.unit[rows]
+        x = self.low[rows] + index
         return Cells(
             centre=(np.log(x) - origin) / unit,
             left=(np.log(x - 0.5) - origin) / unit,

@@ -219,14 +219,11 @@ class NormalFamily:
 
         With w the cell's middle less 1/2 and h its size, [w^2, w, 1, h^2 w^2, h^2 w, h^2, log h].
         """
-        axes = self.axes
         rows = self.partly_small
         small = ~np.isnan(index)
-        x = np.where(small, axes.low[rows] + index, axes.high[rows])
-        left = (np.log(x - 0.5) - axes.origin[rows]) / axes.unit[rows]
-        size = np.log1p(1.0 / (x - 0.5)) / axes.unit[rows]
-        w, square = left + 0.5 * size - 0.5, size * size
-        columns = np.stack([w * w, w, np.ones_like(w), square * w * w, square * w, square, np.log(size)], axis=1)
+        cells = self.axes.log_cells(rows, np.where(small, index, self.axes.high[rows] - self.axes.low[rows]))
+        w, square = cells.left + 0.5 * cells.size - 0.5, cells.size * cells.size
+        columns = np.stack([w * w, w, np.ones_like(w), square * w * w, square * w, square, np.log(cells.size)], axis=1)
         columns *= small[:, np.newaxis]
         found: Floats = columns.reshape(-1, columns.shape[-1]).T
         return found
