@@ -1,11 +1,11 @@
-"""Samplers' settings: the sampling itself is done by the server."""
+"""The tree-structured Parzen estimator's settings."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal
 
 from tpeak.errors import InvalidValue
 
@@ -101,22 +101,6 @@ class TPESampler:
             raise InvalidValue(
                 "constraints_func must be None, a function cannot travel: a trial's constraints go with its tell"
             )
-
-
-@dataclass(frozen=True, slots=True)
-class RandomSampler:
-    """Independent draws from each parameter's range. `seed` makes them repeatable."""
-
-    name: ClassVar[str] = "random"
-
-    seed: int | None = None
-
-    def wire(self) -> dict[str, Any]:
-        """The wire's form; the seed is a field of the study."""
-        return {"name": self.name}
-
-
-Sampler: TypeAlias = TPESampler | RandomSampler
 
 
 def _distance(name: str, value: str | Sequence[Sequence[float]]) -> str | list[list[float]]:
