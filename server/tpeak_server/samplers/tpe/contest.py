@@ -72,7 +72,7 @@ class Contest:
         self._bad = bad.log_sum(query, precision, slice(None) if few else NEWEST)
         self._known = np.full(len(query), SCREENED if few else CEILING)
         if pending and (few or blocks > 1):
-            self._bad = np.logaddexp(self._bad, pending.log_sum(query, precision))
+            self._bad = np.logaddexp(self._bad, pending.log_sum(query))
         if not few:
             self._weigh(self._highest(), SCREENED)
 
@@ -82,17 +82,21 @@ class Contest:
         `kernels_at` gives the kernels that some candidates have while they are pending.
         """
         winners = self._best(None, self._barred)
+        if self._blocks == 1:
+            return winners
         lies: dict[int, Floats] = {}
-        while self._blocks > 1:
-            new = np.array([one for one in winners.tolist() if one not in lies], dtype=np.intp)
-            if len(new):
-                lies.update(zip(new.tolist(), kernels_at(new).log_each(self._query).T, strict=True))
+        # Most often one of these wins in the end.
+        new = {*winners.tolist(), *self._highest().tolist()}
+        while True:
+            if new:
+                at = np.array(list(new), dtype=np.intp)
+                lies.update(zip(new, kernels_at(at).log_each(self._query).T, strict=True))
             among = self._summed(np.stack([lies[one] for one in winners.tolist()]))
             again = self._best(among, self._barred_by(winners))
             if (again == winners).all():
-                break
+                return winners
             winners = again
-        return winners
+            new = set(winners.tolist()).difference(lies)
 
     def _summed(self, lies: Floats) -> Floats:
         """The log sum (c,) of the lies (b, c) of the winners before each candidate's block."""
@@ -112,7 +116,8 @@ class Contest:
         blocks = np.arange(len(self._query)) // (len(self._query) // self._blocks)
         same = self._identity[winners][:, np.newaxis] == self._identity
         same &= np.arange(self._blocks)[:, np.newaxis] < blocks
-        return self._barred | same.any(axis=0)
+        barred: NDArray[np.bool_] = self._barred | same.any(axis=0)
+        return barred
 
     def _best(self, lies: Floats | None, barred: NDArray[np.bool_] | None) -> NDArray[np.intp]:
         """The best of each block (b,) beside these lies (c,); whoever might be it is weighed as far as that takes."""
@@ -128,7 +133,8 @@ class Contest:
                 level = EXACT
             wanted = unknown.ravel().nonzero()[0]
             if not len(wanted):
-                return scores.round(DIGITS).argmax(axis=1) + np.arange(0, scores.size, scores.shape[1])
+                winners: NDArray[np.intp] = scores.round(DIGITS).argmax(axis=1)
+                return winners + np.arange(0, scores.size, scores.shape[1])
             self._weigh(wanted, level)
 
     def _scores(self, lies: Floats | None, barred: NDArray[np.bool_] | None) -> Floats:
@@ -149,5 +155,5 @@ class Contest:
         query = self._query.take(which)
         precision = np.float64 if level == EXACT else self._precision
         bad = self._kernels.log_sum(query, precision)
-        self._bad[which] = np.logaddexp(bad, self._pending.log_sum(query, precision)) if self._pending else bad
+        self._bad[which] = np.logaddexp(bad, self._pending.log_sum(query)) if self._pending else bad
         self._known[which] = level

@@ -96,7 +96,7 @@ class Drawing:
         given = self._branch(uniforms) if self.model.structure.levels else self._given_point
         raw = self._candidates([uniforms], given)
         layout = self.model.layout
-        return [layout.values(raw, at) for at in range(len(raw))], self.log_ratio(self.model.structure.active(raw))
+        return layout.all_values(raw), self.log_ratio(self.model.structure.active(raw))
 
     def marginals(self, values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
         """The log density of each parameter's value by itself, in the good mixture and in the bad one."""
@@ -167,7 +167,7 @@ class Drawing:
             self._taken.append(chosen)
         if self._visited:
             self._visited = self._visited.with_points(chosen)
-        return [{**self.model.layout.values(raw, at), **self._given} for at in range(len(raw))]
+        return [{**values, **self._given} for values in self.model.layout.all_values(raw)]
 
 
 def uniforms_of(model: Model, rules: Rules, generator: np.random.Generator) -> Uniforms:
