@@ -65,6 +65,14 @@ class Axes:
             scaled[self.log] = np.log(scaled[self.log])
         return ((scaled - self.origin) / self.unit + self.lead) / self.cells
 
+    def values(self, units: Floats) -> list[list[float]]:
+        """The internal values at these u (d, n), by axis."""
+        linear = np.minimum(np.maximum(self.origin + units * self.unit, self.low), self.high).tolist()
+        return [
+            row if numeric.step is None and not log else [self.value(axis, u) for u in units[axis].tolist()]
+            for axis, (numeric, row, (log, *_)) in enumerate(zip(self.numerics, linear, self._scales, strict=True))
+        ]
+
     def value(self, axis: int, u: float) -> float:
         """The internal value at u of one axis: in the range and on the grid, whatever the rounding."""
         numeric = self.numerics[axis]
@@ -91,9 +99,9 @@ class Axes:
         if self.log.any():
             values[self.log] = np.exp(values[self.log])
         snapped = self.units(np.clip(values, self.low, self.high))
-        for axis, numeric in enumerate(self.numerics):
-            if numeric.step is not None:
-                snapped[axis] = self.cells_at(axis, self.grid_index(axis, units[axis])).centre
+        rows = self._discrete
+        if len(rows):
+            snapped[rows] = self._centres(rows, self.grid_indices(rows, units[rows]))
         return snapped
 
     def grid_size(self, axis: int) -> float:
@@ -101,15 +109,31 @@ class Axes:
         numeric = self.numerics[axis]
         return math.inf if numeric.step is None else round((numeric.high - numeric.low) / numeric.step) + 1.0
 
+    @cached_property
+    def _discrete(self) -> list[int]:
+        return [axis for axis, numeric in enumerate(self.numerics) if numeric.step is not None]
+
     def grid_index(self, axis: int, units: Floats) -> Floats:
         """Which values, counted from the lowest, of one discrete axis hold these u: whole numbers, NaN for NaN."""
-        if not self.log[axis]:
-            count = self.cells[axis, 0]
-            linear: Floats = np.clip(np.floor(units * count), 0.0, count - 1)
-            return linear
-        x = np.rint(np.exp(self.origin[axis, 0] + units * self.unit[axis, 0]))
-        index: Floats = np.clip(x, self.low[axis, 0], self.high[axis, 0]) - self.low[axis, 0]
+        index: Floats = self.grid_indices([axis], units[np.newaxis])[0]
         return index
+
+    def grid_indices(self, rows: Sequence[int], units: Floats) -> Floats:
+        """The same (p, n) on p discrete axes."""
+        log, count = self.log[rows], self.cells[rows]
+        index: Floats = np.clip(np.floor(units * count), 0.0, count - 1)
+        if log.any():
+            low, high, origin, unit = (column[rows][log] for column in (self.low, self.high, self.origin, self.unit))
+            index[log] = np.clip(np.rint(np.exp(origin + units[log] * unit)), low, high) - low
+        return index
+
+    def _centres(self, rows: Sequence[int], index: Floats) -> Floats:
+        """Where the values with these indices (p, n) on p discrete axes are."""
+        log = self.log[rows]
+        centres: Floats = (index + 0.5) / self.cells[rows]
+        if log.any():
+            centres[log] = self.log_cells(np.array(rows)[log], index[log]).centre
+        return centres
 
     def cells_at(self, axis: int, index: Floats) -> Cells:
         """The cells of the values with these indices on one discrete axis."""
@@ -119,7 +143,7 @@ class Axes:
         cells = self.log_cells([axis], index[np.newaxis])
         return Cells(centre=cells.centre[0], left=cells.left[0], size=cells.size[0])
 
-    def log_cells(self, rows: Sequence[int], index: Floats) -> Cells:
+    def log_cells(self, rows: Sequence[int] | NDArray[np.int64], index: Floats) -> Cells:
         """The cells of the values with these indices (p, n) on p discrete axes that are logarithmic."""
         origin, unit = self.origin[rows], self.unit[rows]
         x = self.low[rows] + index

@@ -122,14 +122,22 @@ class Layout:
             choice=(fractions[d:, np.newaxis] * self.sizes).astype(np.int64),
         )
 
-    def values(self, points: Points, which: int = 0) -> dict[str, float]:
+    def values(self, point: Points) -> dict[str, float]:
         """One point's internal values by name, the singles included; in range and on the grid."""
-        values = dict(self.singles)
-        for axis, (name, u) in enumerate(zip(self.numeric_names, points.unit[:, which].tolist(), strict=True)):
-            values[name] = self.axes.value(axis, u)
-        for name, index in zip(self.categorical_names, points.choice[:, which].tolist(), strict=True):
-            values[name] = float(index)
+        (values,) = self.all_values(point)
         return values
+
+    def all_values(self, points: Points) -> list[dict[str, float]]:
+        """The points' internal values by name, each as `values` has them."""
+        numeric = zip(*self.axes.values(points.unit), strict=True) if len(self.axes) else [()] * len(points)
+        return [
+            {
+                **self.singles,
+                **dict(zip(self.numeric_names, row, strict=True)),
+                **dict(zip(self.categorical_names, choice, strict=True)),
+            }
+            for row, choice in zip(numeric, points.choice.T.astype(np.float64).tolist(), strict=True)
+        ]
 
     def _points(self, numeric: Floats, index: Floats) -> Points:
         return Points(

@@ -35,7 +35,15 @@ class Stream:
 
 
 def _generator(*entropy: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+    # As SeedSequence(entropy) would have it, which takes longer to find the words.
+    words = np.array([word for number in entropy for word in _words(number)], dtype=np.uint32)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+
+
+@lru_cache(maxsize=4096)
+def _words(number: int) -> tuple[int, ...]:
+    """The number's 32-bit words, the lowest first."""
+    return tuple(number >> shift & 0xFFFFFFFF for shift in range(0, max(number.bit_length(), 1), 32))
 
 
 @lru_cache(maxsize=4096)

@@ -164,7 +164,7 @@ class Sampling:
             scene = scene_of(history, space)
         elif scene.next < history.clock.next_number:
             since = history.proposed_since(scene.next, space)
-            pending = {name: np.append(scene.pending[name], since[name]) for name in space}
+            pending = {name: np.concatenate([scene.pending[name], since[name]]) for name in space}
             scene = replace(scene, next=history.clock.next_number, pending=pending)
         self._scene = scene
         return scene

@@ -126,3 +126,21 @@ def test_the_cells_of_a_grid_fill_the_unit_interval(numeric: Numeric) -> None:
     np.testing.assert_allclose(cells.left, np.concatenate([[0.0], (cells.left + cells.size)[:-1]]), atol=1e-12)
     assert cells.left[-1] + cells.size[-1] == pytest.approx(1.0)
     assert np.all((cells.left < cells.centre) & (cells.centre < cells.left + cells.size))
+
+
+def test_the_values_of_many_points_are_those_of_each() -> None:
+    axes = axes_of(
+        [
+            FloatDistribution(low=-5, high=5),
+            FloatDistribution(low=0.01, high=100, log=True),
+            IntDistribution(low=1, high=9, step=2),
+        ]
+    )
+    units = np.array([[0.0, 0.25, 1.0], [0.0, 0.5, 1.0], [0.1, 0.5, 0.9]])
+    assert axes.values(units) == [[-5.0, -2.5, 5.0], pytest.approx([0.01, 1.0, 100.0]), [1.0, 5.0, 9.0]]
+
+
+def test_grids_are_indexed_together_linear_and_logarithmic_ones() -> None:
+    axes = axes_of([IntDistribution(low=1, high=4), IntDistribution(low=1, high=10**6, log=True)])
+    indices = axes.grid_indices([0, 1], np.array([[0.0, 0.6, np.nan], [0.0, np.nan, 1.0]]))
+    np.testing.assert_array_equal(indices, [[0, 2, np.nan], [0, np.nan, 999_999]])

@@ -101,5 +101,5 @@ def _reach_for_the_ends(unit: Floats, larger: Floats, order: NDArray[np.int64], 
 def _bandwidths(unit: Floats, gap: Floats, smallest: Floats) -> Floats:
     """Gaps clipped; where there is no neighbour the distance to the farther end; the prior's where u is missing."""
     lonely = np.maximum(unit, 1.0 - unit)
-    clipped = np.clip(np.where(np.isnan(gap), lonely, gap), smallest, 1.0)
+    clipped = np.minimum(np.maximum(np.where(np.isnan(gap), lonely, gap), smallest), 1.0)
     return np.where(np.isnan(clipped), PRIOR_BANDWIDTH, clipped)

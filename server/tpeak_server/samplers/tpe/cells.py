@@ -76,8 +76,9 @@ class Table:
     shape_of: NDArray[np.intp]
     """(n,): which shape each kernel has."""
     masses: Floats
-    """(cells + 1, shapes), of `known` cells; the last row is NO_CELL's, of zeros."""
-    known: set[int]
+    """(cells + 1, shapes), of the `known` cells; the last row is NO_CELL's, of zeros."""
+    known: NDArray[np.bool_]
+    """(cells + 1,)"""
 
     def add_log_mass(
         self, total: NDArray[np.floating], cell: NDArray[np.intp], large: LargeCells, place: int, part: slice
@@ -87,22 +88,24 @@ class Table:
         total += self.masses[cell].astype(total.dtype, copy=False).take(self.shape_of[part], axis=1)
 
     def _fill(self, cell: NDArray[np.intp], large: LargeCells, place: int) -> None:
-        new = [one for one in set(cell.tolist()) if one not in self.known]
-        if new:
+        if not self.known[cell].all():
+            new = np.unique(cell[~self.known[cell]])
             inverse = 1.0 / self.bandwidth
             left = np.subtract.outer(large.left[place, new], self.centre) * inverse
             masses = _log_mass(left, np.multiply.outer(large.size[place, new], inverse))
             masses -= self.log_mass
             self.masses[new] = masses
             # Not before: another thread may look.
-            self.known.update(new)
+            self.known[new] = True
 
 
 def table_of(centre: Floats, bandwidth: Floats, log_mass: Floats, cells: int) -> Table:
     """An empty table for kernels (n,) on one axis."""
     _, first, shape_of = np.unique(centre + 1j * bandwidth, return_index=True, return_inverse=True)
     masses = np.zeros((cells + 1, len(first)))
-    return Table(centre[first], bandwidth[first], log_mass[first], shape_of, masses, {NO_CELL})
+    known = np.zeros(len(masses), dtype=bool)
+    known[NO_CELL] = True
+    return Table(centre[first], bandwidth[first], log_mass[first], shape_of, masses, known)
 
 
 def _log_mass(left: Floats, size: Floats) -> Floats:

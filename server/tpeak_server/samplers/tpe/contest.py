@@ -3,6 +3,9 @@
 A score is log l - log (g + lies): each kernel of g lowers it, and so does each lie. What the newest kernels of g leave
 of it is therefore a ceiling, and only candidates whose ceiling reaches the best score need to be weighed in full.
 
+The winner of a block is pending to the blocks after it, so each depends on those before. All are guessed at once, and
+guessed again with the lies of the last guess until none changes: most often few lies decide anything.
+
 | symbol | shape | meaning |
 |---|---|---|
 | c | | candidates, side by side in b blocks of one suggestion's each |
@@ -11,6 +14,8 @@ of it is therefore a ceiling, and only candidates whose ceiling reaches the best
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +35,20 @@ NEWEST = slice(-128, None)
 FEW = 300_000
 """Candidates times kernels times dimensions, up to which it takes as long to find who need not be weighed."""
 
-SHORTLISTED = 4
+SHORTLISTED = 2
 """Candidates of each block that are weighed at first."""
-
-MARGIN = 2.0
-"""How much the lies of a batch may lower the best score of a block before another candidate needs to be weighed."""
 
 LEAST = float(np.finfo(np.float64).min)
 
+CEILING, SCREENED, EXACT = range(3)
+"""How much is known of a candidate's sum of bad kernels."""
+
 
 class Contest:
-    """The candidates of b suggestions in blocks of equal size; `barred` (c,) are those that must not win.
+    """The candidates of b suggestions in blocks of equal size.
 
-    `pending` are the lies before the first of them.
+    `pending` are the lies before the first of them. Those of the candidates (c,) that are `barred` must not win, nor
+    one that has the same `identity` (c,) as a winner before it.
     """
 
     def __init__(
@@ -54,80 +60,100 @@ class Contest:
         *,
         blocks: int = 1,
         barred: NDArray[np.bool_] | None = None,
+        identity: NDArray[np.int64] | None = None,
         precision: Precision = np.float32,
     ) -> None:
-        self.query = query
-        self.barred = np.zeros(len(query), dtype=bool) if barred is None else barred
+        self._query = query
         self._kernels, self._pending, self._precision = bad, pending, precision
-        self._width = len(query) // blocks
+        self._blocks = blocks
+        self._barred, self._identity = barred, identity
         self._good = good.log_sum(query)
-        self._lies = np.full(len(query), -np.inf)
-        if len(query) * len(bad.weight) * query.dimensions <= FEW:
-            self._ceiling = np.zeros(len(query), dtype=bool)
-            self._bad = bad.log_sum(query, precision)
-            self._lie(slice(None), query)
-            return
-        # Of candidates that have only a ceiling: a part of the sum, and none of the lies that were there before.
-        self._ceiling = np.ones(len(query), dtype=bool)
-        self._bad = bad.log_sum(query, precision, NEWEST)
-        self._weigh(self.highest())
-        if blocks > 1:
-            self._weigh_within_reach(slice(None), MARGIN)
+        few = len(query) * len(bad.weight) * query.dimensions <= FEW
+        self._bad = bad.log_sum(query, precision, slice(None) if few else NEWEST)
+        self._known = np.full(len(query), SCREENED if few else CEILING)
+        if pending and (few or blocks > 1):
+            self._bad = np.logaddexp(self._bad, pending.log_sum(query))
+        if not few:
+            self._weigh(self._highest(), SCREENED)
 
-    def block(self, number: int) -> slice:
-        """Which candidates are those of one suggestion."""
-        return slice(number * self._width, (number + 1) * self._width)
+    def winners(self, kernels_at: Callable[[NDArray[np.intp]], Kernels]) -> NDArray[np.intp]:
+        """The best candidate of each block (b,), of equal ones the first, whichever way last digits were rounded.
 
-    def highest(self) -> NDArray[np.intp]:
-        """The candidates with the highest scores, or ceilings, as many of each block, in order of the blocks."""
-        scores = self._scores(slice(None)).reshape(-1, self._width)
-        count = min(SHORTLISTED, self._width)
-        highest = np.argpartition(scores, self._width - count, axis=1)[:, self._width - count :]
-        highest += np.arange(0, scores.size, self._width)[:, np.newaxis]
-        return highest.ravel()
+        `kernels_at` gives the kernels that some candidates have while they are pending.
+        """
+        winners = self._best(None, self._barred)
+        if self._blocks == 1:
+            return winners
+        lies: dict[int, Floats] = {}
+        # Most often one of these wins in the end.
+        new = {*winners.tolist(), *self._highest().tolist()}
+        while True:
+            if new:
+                at = np.array(list(new), dtype=np.intp)
+                lies.update(zip(new, kernels_at(at).log_each(self._query).T, strict=True))
+            among = self._summed(np.stack([lies[one] for one in winners.tolist()]))
+            again = self._best(among, self._barred_by(winners))
+            if (again == winners).all():
+                return winners
+            winners = again
+            new = set(winners.tolist()).difference(lies)
 
-    def winner(self, number: int = 0) -> int:
-        """The best candidate of a block; of equal ones the first, whichever way their last digits were rounded."""
-        block, start = self.block(number), number * self._width
-        scores = self._weigh_within_reach(block, SCREENING_ERROR)
-        best = int(scores.argmax())
-        close = (scores >= scores[best] - SCREENING_ERROR).nonzero()[0]
-        if len(close) > 1 and scores[best] > -np.inf:
-            close += start
-            bad = self._kernels.log_sum(self.query.take(close))
-            exact = self._good[close] - np.logaddexp(bad, self._lies[close])
-            return int(close[exact.round(DIGITS).argmax()])
-        return start + best
+    def _summed(self, lies: Floats) -> Floats:
+        """The log sum (c,) of the lies (b, c) of the winners before each candidate's block."""
+        blocks = np.arange(self._blocks)
+        later = lies.reshape(self._blocks, self._blocks, -1)
+        later[blocks[:, np.newaxis] >= blocks] = -np.inf
+        largest = np.maximum(lies.max(axis=0), LEAST)
+        lies -= largest
+        with np.errstate(divide="ignore"):
+            summed: Floats = largest + np.log(np.exp(lies, out=lies).sum(axis=0))
+        return summed
 
-    def add_lies(self, log_density: NDArray[np.floating], first: int) -> None:
-        """Something more is pending, with this log density at the candidates from the `first` on."""
-        lies = self._lies[first:]
-        np.logaddexp(lies, log_density, out=lies)
+    def _barred_by(self, winners: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+        """Which candidates (c,) must not win after these winners of the blocks before theirs."""
+        if self._barred is None or self._identity is None:
+            return self._barred
+        blocks = np.arange(len(self._query)) // (len(self._query) // self._blocks)
+        same = self._identity[winners][:, np.newaxis] == self._identity
+        same &= np.arange(self._blocks)[:, np.newaxis] < blocks
+        barred: NDArray[np.bool_] = self._barred | same.any(axis=0)
+        return barred
 
-    def _scores(self, which: slice) -> Floats:
-        scores: Floats = self._good[which] - np.logaddexp(self._bad[which], self._lies[which])
-        scores[self.barred[which]] = -np.inf
-        return scores
+    def _best(self, lies: Floats | None, barred: NDArray[np.bool_] | None) -> NDArray[np.intp]:
+        """The best of each block (b,) beside these lies (c,); whoever might be it is weighed as far as that takes."""
+        while True:
+            scores = self._scores(lies, barred)
+            known = self._known.reshape(scores.shape)
+            best = np.where(known == CEILING, -np.inf, scores).max(axis=1, keepdims=True)
+            close = scores >= np.maximum(best - SCREENING_ERROR, LEAST)
+            unknown = close & (known == CEILING)
+            level = SCREENED
+            if not unknown.any():
+                unknown = close & (known != EXACT) & (np.count_nonzero(close, axis=1, keepdims=True) > 1)
+                level = EXACT
+            wanted = unknown.ravel().nonzero()[0]
+            if not len(wanted):
+                winners: NDArray[np.intp] = scores.round(DIGITS).argmax(axis=1)
+                return winners + np.arange(0, scores.size, scores.shape[1])
+            self._weigh(wanted, level)
 
-    def _weigh_within_reach(self, blocks: slice, margin: float) -> Floats:
-        """The scores of whole blocks, where nobody is left whose ceiling reaches the best score less the margin."""
-        scores, ceiling = self._scores(blocks), self._ceiling[blocks]
-        if not ceiling.any():
-            return scores
-        best = np.where(ceiling, -np.inf, scores).reshape(-1, self._width).max(axis=1, keepdims=True)
-        least = np.maximum(best - margin, LEAST)
-        within_reach = (ceiling & (scores.reshape(-1, self._width) >= least).ravel()).nonzero()[0]
-        if not len(within_reach):
-            return scores
-        self._weigh(within_reach + (blocks.start or 0))
-        return self._scores(blocks)
+    def _scores(self, lies: Floats | None, barred: NDArray[np.bool_] | None) -> Floats:
+        """The scores, or ceilings, by block (b, c / b)."""
+        scores: Floats = self._good - (self._bad if lies is None else np.logaddexp(self._bad, lies))
+        if barred is not None:
+            scores[barred] = -np.inf
+        return scores.reshape(self._blocks, -1)
 
-    def _weigh(self, which: NDArray[np.intp]) -> None:
-        query = self.query.take(which)
-        self._bad[which] = self._kernels.log_sum(query, self._precision)
-        self._lie(which, query)
-        self._ceiling[which] = False
+    def _highest(self) -> NDArray[np.intp]:
+        """The candidates with the highest ceilings, as many of each block."""
+        ceilings = self._scores(None, self._barred)
+        width = ceilings.shape[1]
+        highest = np.argpartition(ceilings, max(width - SHORTLISTED, 0), axis=1)[:, -SHORTLISTED:]
+        return (highest + np.arange(0, ceilings.size, width)[:, np.newaxis]).ravel()
 
-    def _lie(self, which: slice | NDArray[np.intp], query: Query) -> None:
-        if self._pending:
-            self._lies[which] = np.logaddexp(self._lies[which], self._pending.log_sum(query))
+    def _weigh(self, which: NDArray[np.intp], level: int) -> None:
+        query = self._query.take(which)
+        precision = np.float64 if level == EXACT else self._precision
+        bad = self._kernels.log_sum(query, precision)
+        self._bad[which] = np.logaddexp(bad, self._pending.log_sum(query)) if self._pending else bad
+        self._known[which] = level

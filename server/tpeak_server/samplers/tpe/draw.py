@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from tpeak_server.samplers.tpe.mixture import Kernels, Precision
 from tpeak_server.samplers.tpe.model import Model
 from tpeak_server.samplers.tpe.mutations import mutated, rows_of_mutation
 from tpeak_server.samplers.tpe.rules import Rules
+from tpeak_server.samplers.tpe.visited import Visited
 
 FRESH = 64
 """How many neighbours are looked at where every candidate was tried before."""
@@ -44,46 +45,47 @@ class Drawing:
         self._taken: list[Points] = []
         self._visited = model.visited.with_points(taken) if model.visited else None
 
-    def draw(self, uniforms: Sequence[Uniforms]) -> Iterator[dict[str, float]]:
+    def draw(self, uniforms: Sequence[Uniforms]) -> list[dict[str, float]]:
         """The internal values of the best candidate for each of the `uniforms_of` some streams, in order."""
         if not self.model.structure.levels:
-            yield from self._draw(uniforms, self._given_point)
-            return
-        for one in uniforms:
-            yield from self._draw([one], self._branch(one))
+            return self._draw(uniforms, self._given_point)
+        return [values for one in uniforms for values in self._draw([one], self._branch(one))]
 
-    def _draw(self, uniforms: Sequence[Uniforms], given: Points | None) -> Iterator[dict[str, float]]:
+    def _draw(self, uniforms: Sequence[Uniforms], given: Points | None) -> list[dict[str, float]]:
+        if not uniforms:
+            return []
         raw = self._candidates(uniforms, given)
         points = self.model.structure.active(raw)
-        barred = self._visited.has(points) if self._visited else None
-        contest = self._contest(points, blocks=len(uniforms), barred=barred)
-        if len(uniforms) > 1:
-            # Most often one of these is chosen, and pending to the suggestions after it.
-            shortlist = contest.highest()
-            lies = self._beside(points.take(shortlist)).log_each(contest.query)
-        for number, one in enumerate(uniforms):
-            block = contest.block(number)
-            if number and self._visited:
-                contest.barred[block] |= self._visited.has(points.take(block))
-            best = contest.winner(number)
-            chosen, fresh = raw.take(slice(best, best + 1)), bool(contest.barred[best])
-            if fresh:
-                chosen = self._fresh(chosen, one.joint)
-            yield {**self.model.layout.values(chosen), **self._given}
-            liar = self._take(chosen)
-            if block.stop == len(points):
-                continue
-            place = (shortlist == best).nonzero()[0]
-            if len(place) and not fresh:
-                contest.add_lies(lies[block.stop :, place[0]], block.stop)
-            else:
-                rest = contest.query.take(slice(block.stop, None))
-                contest.add_lies(self._beside(liar).log_sum(rest), block.stop)
+        winners = self._winners(points, len(uniforms), self._visited)
+        new = self._new(points.take(winners))
+        chosen = self._take(raw.take(winners[:new]))
+        if new == len(uniforms):
+            return chosen
+        fresh = self._fresh(raw.take(winners[new : new + 1]), uniforms[new].joint)
+        return [*chosen, *self._take(fresh), *self._draw(uniforms[new + 1 :], given)]
 
-    def _contest(self, points: Points, *, blocks: int = 1, barred: NDArray[np.bool_] | None = None) -> Contest:
+    def _winners(self, points: Points, blocks: int = 1, visited: Visited | None = None) -> NDArray[np.intp]:
+        """The best of each block of active candidates, none of them visited; each is pending to the ones after it."""
         good, bad = self.model.good.kernels, self.model.bad.kernels
-        query = good.query(points)
-        return Contest(query, good, bad, self._liars, blocks=blocks, barred=barred, precision=self._precision)
+        contest = Contest(
+            good.query(points),
+            good,
+            bad,
+            self._liars,
+            blocks=blocks,
+            barred=visited.has(points) if visited else None,
+            identity=visited.identities(points) if visited else None,
+            precision=self._precision,
+        )
+        return contest.winners(lambda which: self._beside(points.take(which)))
+
+    def _new(self, points: Points) -> int:
+        """How many of the points come before the first one that was tried before, or repeats another."""
+        if not self._visited:
+            return len(points)
+        tried = self._visited.has(points)
+        identities = self._visited.identities(points).tolist()
+        return next((at for at, one in enumerate(identities) if tried[at] or one in identities[:at]), len(points))
 
     def log_ratio(self, points: Points) -> Floats:
         """The score log l - log g (c,) of active points, to the last digits."""
@@ -94,7 +96,7 @@ class Drawing:
         given = self._branch(uniforms) if self.model.structure.levels else self._given_point
         raw = self._candidates([uniforms], given)
         layout = self.model.layout
-        return [layout.values(raw, at) for at in range(len(raw))], self.log_ratio(self.model.structure.active(raw))
+        return layout.all_values(raw), self.log_ratio(self.model.structure.active(raw))
 
     def marginals(self, values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
         """The log density of each parameter's value by itself, in the good mixture and in the bad one."""
@@ -124,8 +126,7 @@ class Drawing:
         for level, numbers in zip(structure.levels, uniforms.branches, strict=True):
             wanted = given.known | level
             points = structure.active(kernels.sample(numbers, given)).only(wanted)
-            best = self._contest(points).winner()
-            given = points.take(slice(best, best + 1))
+            given = points.take(self._winners(points))
         return given
 
     def _candidates(self, uniforms: Sequence[Uniforms], given: Points | None) -> Points:
@@ -159,13 +160,14 @@ class Drawing:
         best = int(new[np.argmax(self.log_ratio(points.take(new)).round(DIGITS))])
         return raw.take(slice(best, best + 1))
 
-    def _take(self, raw: Points) -> Points:
-        """The active coordinates of a point, which is pending from now on."""
+    def _take(self, raw: Points) -> list[dict[str, float]]:
+        """The values of these points, whose active coordinates are pending from now on."""
         chosen = self.model.structure.active(raw)
-        self._taken.append(chosen)
+        if len(chosen):
+            self._taken.append(chosen)
         if self._visited:
             self._visited = self._visited.with_points(chosen)
-        return chosen
+        return [{**values, **self._given} for values in self.model.layout.all_values(raw)]
 
 
 def uniforms_of(model: Model, rules: Rules, generator: np.random.Generator) -> Uniforms:

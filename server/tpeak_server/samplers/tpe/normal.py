@@ -114,9 +114,9 @@ class Normals:
         """One coordinate (d, c) from each of the chosen kernels (c,), by inverting the distribution function."""
         if not self._limits:
             self._limits.append((ndtr(-self.centre / self.bandwidth), ndtr((1.0 - self.centre) / self.bandwidth)))
-        centre, bandwidth = self.centre[:, kernels], self.bandwidth[:, kernels]
-        low, high = (limit[:, kernels] for limit in self._limits[0])
-        unit: Floats = np.clip(centre + bandwidth * ndtri(low + uniforms * (high - low)), 0.0, 1.0)
+        arrays = (self.centre, self.bandwidth, *self._limits[0])
+        centre, bandwidth, low, high = (array.take(kernels, axis=1) for array in arrays)
+        unit: Floats = np.minimum(np.maximum(centre + bandwidth * ndtri(low + uniforms * (high - low)), 0.0), 1.0)
         return unit
 
 
@@ -157,9 +157,10 @@ class NormalFamily:
         known = ~np.isnan(points)
         filled = np.where(known, points, 0.0)
         columns = [filled * filled, filled, known]
-        index = np.empty((len(self.coarse), unit.shape[1]))
-        for place, axis in enumerate(self.coarse):
-            index[place] = self.axes.grid_index(axis, unit[axis])
+        if not self.coarse:
+            return Features(unit, np.concatenate(columns, axis=1), np.empty((0, unit.shape[1]), dtype=np.intp))
+        rows = list(self.coarse)
+        index = self.axes.grid_indices(rows, unit[rows])
         large = index < self.large.count[:, np.newaxis]
         cell = np.where(large, index, NO_CELL).astype(np.intp)
         if self.partly_small:

@@ -20,7 +20,7 @@ PARENT = LAYOUT.point({"depth": 4.0, "rate": 0.5, "size": 8.0, "solver": 1.0})
 def mutations(count: int = 2000) -> list[dict[str, float]]:
     uniforms = np.random.default_rng(0).random((rows_of_mutation(LAYOUT), count))
     points = mutated(LAYOUT, PARENT, uniforms)
-    return [LAYOUT.values(points, which) for which in range(count)]
+    return LAYOUT.all_values(points)
 
 
 def test_every_mutation_is_another_point() -> None:

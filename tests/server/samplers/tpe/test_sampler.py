@@ -110,6 +110,18 @@ def test_a_batch_equals_a_sequence_that_puts_the_earlier_ones_into_pending(
         pending = appended(pending, expected.values)
 
 
+def test_a_batch_in_a_space_that_is_almost_used_up_equals_a_sequence_as_well(
+    view_of: Views, stream_of: Streams
+) -> None:
+    space: Space = {"depth": IntDistribution(low=0, high=29)}
+    view = view_of({"depth": np.arange(0.0, 28.0, 2.0)}, np.arange(14.0))
+    batch = TPESampler().suggest(view, space, nothing(space), [stream_of(number) for number in range(16)])
+    pending = nothing(space)
+    for number, expected in enumerate(batch):
+        assert TPESampler().suggest(view, space, pending, [stream_of(number)]) == [expected]
+        pending = appended(pending, expected.values)
+
+
 @pytest.mark.parametrize(("complete", "pruned", "lost", "origin"), [(9, 0, 5, "startup"), (6, 4, 0, "tpe")])
 def test_startup_lasts_until_enough_trials_are_complete_or_pruned(
     view_of: Views, columns_of: Columns, stream_of: Streams, complete: int, pruned: int, lost: int, origin: str
