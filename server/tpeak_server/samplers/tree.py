@@ -263,7 +263,8 @@ class Tree:
 
         Half of the weight goes evenly to the branches, half to what is left of each.
         """
-        assert node.distribution is not None and node.name is not None, "an open node has no branches"
+        assert node.name is not None, "an open node has no branches"
+        assert node.distribution is not None, "an open node has no branches"
         if node.name in held:
             return index_of_external(node.distribution, held[node.name])
         size = size_of(node.distribution)
