@@ -249,8 +249,8 @@ class NoTrialYet(NoTrial):
 
 
 class StudyFinished(NoTrial):
-    """Nothing is left for this worker: the budget is used up, every point was tried (`reason` "exhausted"), the study was
-    stopped, or no trial fits its wall time.
+    """Nothing is left for this worker: the budget is used up, the study was stopped, every point was tried (`reason`
+    "exhausted"), or no trial fits its wall time.
     """
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from tpeak_server.domain.distributions import Distribution, FloatDistribution, Space
 from tpeak_server.domain.errors import InvalidDistribution
-from tpeak_server.domain.observations import Floats, Suggestion, View
+from tpeak_server.domain.observations import Floats, Suggestion, Tried, Tries, View
 from tpeak_server.samplers.seam import Stream
-from tpeak_server.samplers.tree import Tree
+from tpeak_server.samplers.tree import Tree, Values
 
 ORIGIN = "brute force"
 
@@ -52,14 +52,12 @@ class BruteForceSampler:
         assert view.tried is not None, "it is shown every trial"
         stream = streams[0]
         tries = view.tried
-        others = [
-            tries.known(one)
-            for number, one in tries.trials.items()
-            if not (one.ended or number == stream.number or self._tree.shows(one))
-        ]
+        others = [one for number, one in tries.trials.items() if not (number == stream.number or self._tree.shows(one))]
+        ended = (_used(tries, one) for one in others if one.ended)
+        under_way = (tries.known(one) for one in others if not one.ended)
         with self._lock:
             self._tree.update(tries)
-            with self._tree.beside(others):
+            with self._tree.beside(under_way, ended):
                 if stream.parameter:
                     return [self._late(view, space[stream.parameter], stream)]
                 way = self._tree.walk(stream("way"), self._held)
@@ -81,6 +79,11 @@ class BruteForceSampler:
         known = {name: one for name, one in known.items() if name != stream.parameter}
         value = self._tree.late(stream.parameter, distribution, known, stream("way"))
         return Suggestion(values={stream.parameter: value}, origin=ORIGIN)
+
+
+def _used(tries: Tries, tried: Tried) -> Values:
+    known = tries.known(tried)
+    return known if tried.used is None else {name: known[name] for name in tried.used if name in known}
 
 
 def check_discrete(name: str, distribution: Distribution, where: str) -> None:

@@ -8,6 +8,7 @@ does not agree with it is on no branch.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -59,9 +60,10 @@ class Contradiction(Exception):
 class Tree:
     """The tree of some tries, kept between calls: it is the same whether it grew or was made at once.
 
-    With `growing`, trials under way show where they are, too, if the order of their parameters is known for certain: it
-    is where they came one by one, or along the tree, from the sampler of this origin. An open node where `failures`
-    trials failed is a leaf.
+    All that have ended show the tree, with the ranges that their values were drawn from; the objective may have asked
+    for others that hold these values, too, so that a parameter which had several ranges has no end. With `growing`,
+    only trials show it whose parameters came one by one, or along the tree, from the sampler of this origin: of these
+    order and ranges are certain, while they are under way, too. An open node where `failures` trials failed is a leaf.
     """
 
     def __init__(self, *, growing: str | None = None, failures: int = 1) -> None:
@@ -69,6 +71,7 @@ class Tree:
         self._growing = growing
         self._failures = failures
         self._tries: Tries | None = None
+        self._unsure: frozenset[str] = frozenset()
         self._ways: dict[int, tuple[Tried, Way]] = {}
 
     def update(self, tries: Tries) -> None:
@@ -82,8 +85,9 @@ class Tree:
             if number not in self._ways or self._ways[number][0] is not tried
         ]
         changed = [(number, tried) for number, tried in changed if number in self._ways or self.shows(tried)]
+        before, self._unsure = self._unsure, self._ranges_differ(tries)
         try:
-            if any(number not in tries.trials for number in self._ways):
+            if before != self._unsure or any(number not in tries.trials for number in self._ways):
                 raise Contradiction
             for number, tried in changed:
                 self._change(number, tried, tries)
@@ -134,10 +138,15 @@ class Tree:
         return value_at(distribution, int(generator.integers(size_of(distribution))) if index is None else index)
 
     @contextmanager
-    def beside(self, others: Iterable[Values]) -> Iterator[None]:
-        """Within, trials with these values are under way, too."""
+    def beside(self, under_way: Iterable[Values], ended: Iterable[Values] = ()) -> Iterator[None]:
+        """Within, trials with these values are under way, too, and nobody is sent where the others ended."""
         made: list[tuple[Node, int]] = []
-        found = [nodes for values in others if (nodes := self._descend(values, made=made)) is not None]
+        found = [nodes for values in under_way if (nodes := self._descend(values, made=made)) is not None]
+        for values in ended:
+            nodes = self._descend(values, made=made)
+            # Each node but the last one took one of the values.
+            if nodes is not None and nodes[-1].name is None and len(nodes) == len(values) + 1:
+                found.append(nodes)
         self._count(found, 1)
         try:
             yield
@@ -154,9 +163,19 @@ class Tree:
 
     def shows(self, tried: Tried) -> bool:
         """Whether the order of its parameters is known."""
-        if tried.ended:
-            return True
-        return self._growing is not None and (not tried.proposed or tried.origin == self._growing)
+        if self._growing is None:
+            return tried.ended
+        return not tried.proposed or tried.origin == self._growing
+
+    def _ranges_differ(self, tries: Tries) -> frozenset[str]:
+        """The names of which it is not certain what they were asked for."""
+        if self._growing is not None:
+            return frozenset()
+        counts = Counter(name for name, _ in tries.ranges.values())
+        return frozenset(name for name, count in counts.items() if count > 1)
+
+    def _size(self, name: str, distribution: Distribution) -> int:
+        return ENDLESS if name in self._unsure else size_of(distribution)
 
     def _way(self, tried: Tried, tries: Tries) -> Way:
         known = tries.known(tried)
@@ -220,7 +239,12 @@ class Tree:
         node, (name, distribution, _) = nodes[-1], following
         if node.name is None:
             before = node.left(self._failures)
-            node.name, node.distribution, node.by, node.below = name, distribution, number, size_of(distribution)
+            node.name, node.distribution, node.by, node.below = (
+                name,
+                distribution,
+                number,
+                self._size(name, distribution),
+            )
             self._pass_on(nodes, before)
         elif number > node.by:
             if (node.name, node.distribution) != (name, distribution):
@@ -254,7 +278,7 @@ class Tree:
             below = node.branches.get(index)
             left = 1 if below is None else self._left(below, held)
         else:
-            left = size_of(node.distribution) - len(node.branches)
+            left = self._size(node.name, node.distribution) - len(node.branches)
             left += sum(self._left(below, held) for below in node.branches.values())
         return max(0, left - node.here)
 
@@ -267,7 +291,7 @@ class Tree:
         assert node.distribution is not None, "an open node has no branches"
         if node.name in held:
             return index_of_external(node.distribution, held[node.name])
-        size = size_of(node.distribution)
+        size = self._size(node.name, node.distribution)
         if size == ENDLESS:
             return None
         taken = sorted(node.branches)
