@@ -83,6 +83,8 @@ class PartialFixedSampler:
 
     def _joined(self, drawn: Suggestion, own: Mapping[str, float]) -> Suggestion:
         values = {**own, **drawn.values}
+        if not self.walks:
+            values = {name: value for name, value in values.items() if name in own or name not in self._fixed}
         later = {name: value for name, value in self._fixed.items() if name not in values}
         return replace(drawn, values=values, fixed={**drawn.fixed, **later})
 

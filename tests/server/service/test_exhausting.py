@@ -298,22 +298,16 @@ def test_a_continuous_parameter_is_refused_by_a_search_without_end(make_study: M
     assert "'x' is continuous: give it a step" in reply.text
 
 
-@pytest.mark.parametrize(
-    "base",
-    [{"name": "tpe"}, {"name": "random"}, {"name": "qmc"}, {"name": "brute_force"}],
-    ids=lambda base: base["name"],
-)
-def test_fixed_parameters_stay_as_they_are_and_the_others_are_drawn(
-    make_study: MakeStudy, base: dict[str, Any]
-) -> None:
-    sampler = {"name": "partial_fixed", "fixed_params": {"depth": 3}, "base_sampler": base}
-    budget = {"max_trials": 20} if base["name"] == "qmc" else {}
+@pytest.mark.parametrize("base", ["tpe", "random", "qmc", "brute_force"])
+def test_fixed_parameters_stay_as_they_are_and_the_others_are_drawn(make_study: MakeStudy, base: str) -> None:
+    sampler = {"name": "partial_fixed", "fixed_params": {"depth": 3}, "base_sampler": {"name": base}}
+    budget = {"max_trials": 20} if base == "qmc" else {}
     study = make_study(sampler=sampler, seed=8, **budget)
     workers = Workers(study, deep)
     workers.work(1)
     assert {depth for depth, _ in workers.seen} == {3}
     widths = Counter(width for _, width in workers.seen)
-    assert len(workers.seen) == 20 if base == "qmc" else widths == {1: 1, 2: 1, 3: 1, 4: 1}
+    assert widths == ({1: 4, 2: 6, 3: 5, 4: 5} if base == "qmc" else {1: 1, 2: 1, 3: 1, 4: 1})
     assert outcomes(study) == {"same": len(workers.seen)}
 
 
