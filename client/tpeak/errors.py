@@ -232,7 +232,7 @@ class InsecureConnection(InvalidConnection):
 class NoTrial(TpeakError):
     """The server has no trial to hand out.
 
-    `reason` is the server's: "paused", "host_paused", "wall_time", or None where there is nothing to add.
+    `reason` is the server's: "paused", "host_paused", "wall_time", "exhausted", or None where there is nothing to add.
     """
 
     def __init__(self, message: str = "", *, reason: str | None = None) -> None:
@@ -249,7 +249,9 @@ class NoTrialYet(NoTrial):
 
 
 class StudyFinished(NoTrial):
-    """Nothing is left for this worker: the budget is used up, the study was stopped, or no trial fits its wall time."""
+    """Nothing is left for this worker: the budget is used up, the study was stopped, every point was tried (`reason`
+    "exhausted"), or no trial fits its wall time.
+    """
 
 
 class TrialPruned(TpeakError):

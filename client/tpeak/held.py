@@ -192,7 +192,9 @@ def _no_trial(name: str, reply: dict[str, Any], asked: dict[str, Any]) -> NoTria
     reason = reply.get("reason")
     if reply.get("done"):
         why = "its budget is used up, or it was stopped"
-        if reason == "wall_time":
+        if reason == "exhausted":
+            why = "every point of its search space has been tried"
+        elif reason == "wall_time":
             why = (
                 f"its trials take longer than the {asked.get('wall_time_s', math.nan):.0f} s of wall time that this "
                 "worker has left"

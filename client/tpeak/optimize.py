@@ -32,6 +32,9 @@ Kinds: TypeAlias = tuple[type[Exception], ...]
 HEED_S = 0.5
 """How long a signal whose exception was lost may go unnoticed while trials run in threads."""
 
+ENDS = (None, "exhausted")
+"""Reasons for a study's end that are as it should be: the budget is used up, every point was tried."""
+
 SAME_PAUSE_S = 1.0
 """Two replies that put the end of a host's pause so close together speak of the same pause."""
 
@@ -274,7 +277,7 @@ class Loop:
                 log.warning("%s", turn.message)
             self._host_paused_until = until
         elif turn.done and not self._stop.is_set():
-            log.log(logging.WARNING if turn.reason else logging.INFO, "%s", turn.message)
+            log.log(logging.INFO if turn.reason in ENDS else logging.WARNING, "%s", turn.message)
         elif turn.reason is not None and turn.reason != self._said:
             log.info("%s", turn.message)
         self._said = turn.reason

@@ -94,6 +94,7 @@ def test_wall_time_and_resumability_go_with_the_ask(study, server):
             NoTrialYet,
             "is paused for 20 s more; the last cause: no CUDA device",
         ),
+        ({"done": True, "reason": "exhausted"}, StudyFinished, "every point of its search space has been tried"),
         ({"done": True, "reason": "wall_time"}, StudyFinished, "longer than the 90 s of wall time"),
     ],
 )

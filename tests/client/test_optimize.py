@@ -530,3 +530,12 @@ def test_a_worker_that_no_trial_fits_says_why_it_leaves(study, server, caplog):
     server.on("POST", ASK, {"trials": [], "done": True, "reason": "wall_time", "seq": 1})
     study.optimize(half, wall_time=60.0)
     assert "trials take longer than the 60 s of wall time that this worker has left" in caplog.text
+
+
+def test_an_exhausted_space_ends_it_and_is_nothing_to_be_warned_of(study, server, caplog):
+    server.on("POST", ASK, {"trials": [], "done": True, "reason": "exhausted", "seq": 1})
+    with caplog.at_level(logging.INFO, "tpeak"):
+        study.optimize(lambda trial: 0.5)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("INFO", "study 'digits' hands out no more trials: every point of its search space has been tried")
+    ]

@@ -26,7 +26,8 @@ OWN = {
     ],
     "Study.ask": ["wall_time", "resumable"],
     "Study.optimize": ["executor", "retry_on", "wall_time", "resumable"],
-    "TPESampler.__init__": ["reference", "categorical_distance"],
+    "TPESampler.__init__": ["reference", "categorical_distance", "deduplicate"],
+    "RandomSampler.__init__": ["deduplicate"],
 }
 
 STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")
@@ -49,7 +50,10 @@ MIRRORED = [
     ),
     *(
         (f"{name}.__init__", getattr(optuna.samplers, name).__init__, getattr(tpeak.samplers, name).__init__)
-        for name in ("TPESampler", "RandomSampler")
+        for name in (
+            *("TPESampler", "RandomSampler", "GridSampler", "BruteForceSampler", "QMCSampler"),
+            "PartialFixedSampler",
+        )
     ),
     *(
         (f"{name}.__init__", getattr(optuna.pruners, name).__init__, getattr(tpeak.pruners, name).__init__)

@@ -5,12 +5,40 @@ import pytest
 
 from tpeak.errors import InvalidValue
 from tpeak.pruners import MedianPruner, NopPruner, PercentilePruner
-from tpeak.samplers import RandomSampler, TPESampler
+from tpeak.samplers import (
+    BruteForceSampler,
+    GridSampler,
+    PartialFixedSampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
 
 
 def test_settings_know_their_wire_form():
     assert TPESampler(seed=3).wire() == {"name": "tpe"}
     assert RandomSampler(3).wire() == {"name": "random"}
+    assert RandomSampler(deduplicate=False).wire() == {"name": "random", "deduplicate": False}
+    assert GridSampler({"x": (1, 2.5), "y": [None, "a", True]}, 7).wire() == {
+        "name": "grid",
+        "search_space": {"x": [1, 2.5], "y": [None, "a", True]},
+    }
+    assert BruteForceSampler(3).wire() == {"name": "brute_force"}
+    assert BruteForceSampler(avoid_premature_stop=True).wire() == {"name": "brute_force", "avoid_premature_stop": True}
+    assert QMCSampler(seed=4, warn_asynchronous_seeding=False).wire() == {"name": "qmc"}
+    assert QMCSampler(qmc_type="halton", scramble=True, independent_sampler=TPESampler(seed=9)).wire() == {
+        "name": "qmc",
+        "qmc_type": "halton",
+        "scramble": True,
+        "independent_sampler": {"name": "tpe"},
+    }
+    partial = PartialFixedSampler({"x": 1}, TPESampler(seed=9, n_startup_trials=3))
+    assert partial.seed == 9
+    assert partial.wire() == {
+        "name": "partial_fixed",
+        "fixed_params": {"x": 1},
+        "base_sampler": {"name": "tpe", "n_startup_trials": 3},
+    }
     assert NopPruner().wire() == {"name": "nop"}
     assert MedianPruner(4, 3, 2, n_min_trials=6).wire() == {
         "name": "median",
@@ -44,6 +72,17 @@ def test_settings_know_their_wire_form():
         lambda: TPESampler(gamma=lambda n: n // 4),
         lambda: TPESampler(weights=lambda n: [1.0] * n),
         lambda: TPESampler(constraints_func=lambda trial: [trial.user_attrs["excess"]]),
+        lambda: TPESampler(reference="optuna5", deduplicate=True),
+        lambda: GridSampler({}),
+        lambda: GridSampler({"x": []}),
+        lambda: GridSampler({"x": [1, 1.0]}),
+        lambda: GridSampler({"x": [math.nan]}),
+        lambda: GridSampler({"x": [[1]]}),
+        lambda: GridSampler({"x": range(1001), "y": range(1000)}),
+        lambda: QMCSampler(qmc_type="lattice"),
+        lambda: QMCSampler(independent_sampler=GridSampler({"x": [1]})),
+        lambda: PartialFixedSampler({"x": [1]}, TPESampler()),
+        lambda: PartialFixedSampler({"x": 1}, None),
         lambda: MedianPruner(n_startup_trials=-1),
         lambda: MedianPruner(n_warmup_steps=-1),
         lambda: MedianPruner(interval_steps=0),
@@ -67,6 +106,7 @@ def test_only_settings_other_than_the_defaults_travel():
         "consider_magic_clip": False,
         "consider_endpoints": True,
         "categorical_distance": {"size": "ordered", "solver": [[0.0, 2.0], [2.0, 0.0]]},
+        "deduplicate": False,
     }
     assert TPESampler(**given).wire() == {"name": "tpe", **given}
     assert TPESampler(reference="optuna5").wire() == {"name": "tpe", "reference": "optuna5"}

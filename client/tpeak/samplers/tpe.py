@@ -21,7 +21,8 @@ class TPESampler:
     shape the densities. None stands for the server's own number of candidates or weight, for True and for False.
     `reference="optuna5"` makes the densities those of Optuna 5.0, to the last digits. `categorical_distance` says how
     far apart a parameter's choices are: "ordered", or a symmetric matrix with a row for each choice; trials then
-    teach about similar choices, too.
+    teach about similar choices, too. With `deduplicate`, None for True unless there is a `reference`, a study in which
+    all parameters are discrete meets no point twice, and ends when all were tried.
 
     `warn_independent_sampling` has no effect. `consider_prior` may only be True, and `gamma`, `weights` and
     `constraints_func` only None: functions cannot travel. Raises InvalidValue, a ValueError, for other ones and for
@@ -40,6 +41,7 @@ class TPESampler:
         "consider_endpoints": False,
         "reference": None,
         "categorical_distance": None,
+        "deduplicate": None,
     }
     """What the server has by itself. Only other settings travel: an older server takes all that it can do."""
 
@@ -59,6 +61,7 @@ class TPESampler:
     constraints_func: Callable[[Any], Any] | None = None
     reference: Literal["optuna5"] | None = None
     categorical_distance: Mapping[str, str | Sequence[Sequence[float]]] | None = None
+    deduplicate: bool | None = None
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -67,6 +70,8 @@ class TPESampler:
             raise InvalidValue("group=True draws parameters jointly: multivariate must be True or None then")
         if self.reference not in (None, "optuna5"):
             raise InvalidValue(f"reference must be 'optuna5' or None, got {self.reference!r}")
+        if self.reference is not None and self.deduplicate:
+            raise InvalidValue("deduplicate must be False or None with a reference: Optuna 5.0 proposes points again")
         if self.categorical_distance is not None:
             if self.reference is not None:
                 raise InvalidValue("reference must be None with a categorical_distance: Optuna 5.0 knows no distances")

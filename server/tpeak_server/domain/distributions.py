@@ -159,9 +159,9 @@ class CategoricalDistribution:
         for index, choice in enumerate(self.choices):
             if isinstance(choice, float) and not math.isfinite(choice):
                 raise InvalidDistribution("a choice must be finite", where=f"choices/{index}")
-            if _identity(choice) in seen:
+            if identity(choice) in seen:
                 raise InvalidDistribution(f"the choice {_shown(choice)} is there twice", where=f"choices/{index}")
-            seen.add(_identity(choice))
+            seen.add(identity(choice))
 
     def __eq__(self, other: object) -> bool:
         """Whether the choices are the same, as the wire tells them apart: for Python True is 1."""
@@ -171,16 +171,16 @@ class CategoricalDistribution:
         return hash(self._identities())
 
     def _identities(self) -> tuple[tuple[bool, Any] | None, ...]:
-        return tuple(map(_identity, self.choices))
+        return tuple(map(identity, self.choices))
 
     def has(self, value: Any) -> bool:
         """Whether this is one of the choices."""
-        return any(_identity(choice) == _identity(value) for choice in self.choices)
+        return any(identity(choice) == identity(value) for choice in self.choices)
 
     def to_internal(self, value: Any) -> float:
         """The index of the choice. Raises InvalidValue for anything that is not a choice."""
         for index, choice in enumerate(self.choices):
-            if _identity(choice) == _identity(value):
+            if identity(choice) == identity(value):
                 return float(index)
         raise InvalidValue(f"{_shown(value)} is none of the choices {_shown(list(self.choices))}")
 
@@ -238,7 +238,7 @@ def _on_grid(steps: float, rounding: float) -> bool:
     return abs(steps - round(steps)) <= GRID_TOLERANCE * max(1.0, abs(steps)) + rounding
 
 
-def _identity(choice: Any) -> tuple[bool, Any] | None:
+def identity(choice: Any) -> tuple[bool, Any] | None:
     """Equal for the same choice: 1 is 1.0 on the wire, but True is not 1."""
     return None if choice is None else (isinstance(choice, bool), choice)
 

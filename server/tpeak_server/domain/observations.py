@@ -17,13 +17,16 @@ columns may hold values outside of the current range where the range was another
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.trial import UNFINISHED, TrialState
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -37,8 +40,44 @@ class Outcome(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """Where one trial is, or was: the ids of its parameters' distributions and their internal values, in the order that
+    they came, of which so many were `proposed` at once; what it was given beside them (external), and the names that
+    its worker used, in order, if it said.
+    """
+
+    state: TrialState
+    origin: str
+    ids: tuple[int, ...]
+    values: Sequence[float]
+    proposed: int
+    fixed: Mapping[str, Any]
+    used: tuple[str, ...] | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state not in UNFINISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """All trials of a study but deleted ones, by number, and what their distributions' ids stand for."""
+
+    trials: Mapping[int, Tried]
+    ranges: Mapping[int, tuple[str, Distribution]]
+
+    def known(self, tried: Tried) -> dict[str, tuple[Distribution, float]]:
+        """A trial's parameters by name, in the order that they came."""
+        return {self.ranges[i][0]: (self.ranges[i][1], value) for i, value in zip(tried.ids, tried.values, strict=True)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """The finished trials of a study at one `seq`, in trial order. Nobody writes to its arrays."""
+    """The finished trials of a study at one `seq`, in trial order. Nobody writes to its arrays.
+
+    `tried` is every trial there is, whatever its state, where the sampler or a discrete space asks for it, else None.
+    """
 
     seq: int
     numbers: NDArray[np.int64]
@@ -48,14 +87,21 @@ class View:
     last_loss: Floats
     violation: Floats
     columns: Mapping[str, Floats]
+    tried: Tries | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """One drawn point: internal values by name, and where they come from (`startup`, `tpe`, `random`)."""
+    """One drawn point: internal values by name, and where they come from (`startup`, `tpe`, `random`).
+
+    `distributions` are those of the values where they are not the ones of the space asked for; `fixed` are external
+    values for names of which no distribution is known yet.
+    """
 
     values: Mapping[str, float]
     origin: str
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

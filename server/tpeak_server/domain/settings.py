@@ -122,17 +122,22 @@ class Registry(Generic[T]):
         self._family = family
         self._kinds = dict(kinds)
 
-    def resolve(self, spec: Mapping[str, object]) -> dict[str, Any]:
-        """The full spec: the name, then every setting. Raises Invalid where something is unknown, wrong or missing."""
-        name = self._name(spec)
+    def resolve(self, spec: Mapping[str, object], at: str | None = None) -> dict[str, Any]:
+        """The full spec: the name, then every setting. Raises Invalid where something is unknown, wrong or missing.
+
+        `at` points to the spec, where it is part of another one.
+        """
+        at = pointer([self._family]) if at is None else at
+        name = self._name(spec, at)
         kind = self._kinds[name]
         known = [setting.name for setting in kind.settings]
         for key in spec:
             if key != "name" and key not in known:
-                raise Invalid(f"the {self._family} {name!r} has no setting {_hinted(key, known)}", where=self._at(key))
-        full = {"name": name} | {setting.name: self._value(spec, setting) for setting in kind.settings}
+                message = f"the {self._family} {name!r} has no setting {_hinted(key, known)}"
+                raise Invalid(message, where=at + pointer([key]))
+        full = {"name": name} | {setting.name: self._value(spec, setting, at) for setting in kind.settings}
         if conflict := kind.conflict(full):
-            raise Invalid(conflict[1], where=self._at(conflict[0]))
+            raise Invalid(conflict[1], where=at + pointer([conflict[0]]))
         return full
 
     def build(self, spec: Mapping[str, object]) -> T:
@@ -141,26 +146,22 @@ class Registry(Generic[T]):
         kind = self._kinds[full.pop("name")]
         return kind.build(**full)
 
-    def _name(self, spec: Mapping[str, object]) -> str:
+    def _name(self, spec: Mapping[str, object], at: str) -> str:
         name, known = spec.get("name"), sorted(self._kinds)
         if name is None:
-            raise Invalid(f"a {self._family} needs a name: {' or '.join(known)}", where=self._at("name"))
+            raise Invalid(f"a {self._family} needs a name: {' or '.join(known)}", where=f"{at}/name")
         if not isinstance(name, str) or name not in known:
-            raise Invalid(f"there is no {self._family} {_hinted(name, known)}", where=self._at("name"))
+            raise Invalid(f"there is no {self._family} {_hinted(name, known)}", where=f"{at}/name")
         return name
 
-    def _value(self, spec: Mapping[str, object], setting: Setting) -> Any:
+    def _value(self, spec: Mapping[str, object], setting: Setting, at: str) -> Any:
+        where = at + pointer([setting.name])
         if setting.name in spec:
             given = spec[setting.name]
-            if given is None and setting.optional:
-                return None
-            return setting.checked(given, self._at(setting.name))
+            return None if given is None and setting.optional else setting.checked(given, where)
         if setting.default is None and not setting.optional:
-            raise Invalid(f"the {self._family} {spec['name']!r} needs {setting.name}", where=self._at(setting.name))
+            raise Invalid(f"the {self._family} {spec['name']!r} needs {setting.name}", where=where)
         return setting.default
-
-    def _at(self, key: str) -> str:
-        return pointer([self._family, key])
 
 
 def _refused(setting: Setting, what: str, value: object, where: str) -> Invalid:

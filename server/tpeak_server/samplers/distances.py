@@ -63,7 +63,7 @@ def scaled(distance: Distance, choices: int) -> Floats | None:
     return found
 
 
-def check_choices(sampler: Mapping[str, Any], space: Space | None) -> None:
+def check_choices(sampler: Mapping[str, Any], space: Space | None, at: str = "/sampler") -> None:
     """Raises Invalid where a resolved sampler has distances for what is no categorical of the space with such choices.
 
     A parameter that the space lacks may come later, with any choices.
@@ -72,7 +72,7 @@ def check_choices(sampler: Mapping[str, Any], space: Space | None) -> None:
         distribution = (space or {}).get(name)
         if distribution is None:
             continue
-        where = pointer(["sampler", "categorical_distance", name])
+        where = at + pointer(["categorical_distance", name])
         if not isinstance(distribution, CategoricalDistribution):
             raise Invalid("there are distances between choices only, and this parameter has none", where=where)
         if distance != ORDERED and len(distance) != len(distribution.choices):

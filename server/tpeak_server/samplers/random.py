@@ -6,14 +6,21 @@ from collections.abc import Mapping, Sequence
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
+from tpeak_server.samplers.fresh import Fresh
 from tpeak_server.samplers.layout import layout_of
 from tpeak_server.samplers.seam import Stream
 
 
 class RandomSampler:
-    """Every value of a range is as likely as every other; nothing is learned."""
+    """Every value of a range is as likely as every other; nothing is learned.
 
-    version = "random-1"
+    With `deduplicate` no point of a discrete space is drawn twice.
+    """
+
+    version = "random-2"
+
+    def __init__(self, *, deduplicate: bool = True) -> None:
+        self._fresh = Fresh() if deduplicate else None
 
     def suggest(
         self,
@@ -25,7 +32,13 @@ class RandomSampler:
         fixed: Mapping[str, float] | None = None,
     ) -> list[Suggestion]:
         """Draws one point a stream; see the seam."""
-        return draw_uniform(space, streams, fixed or {}, origin="random")
+        given = fixed or {}
+        if self._fresh is None or view.tried is None or any(stream.parameter for stream in streams):
+            return draw_uniform(space, streams, given, origin="random")
+        return self._fresh.suggest(
+            view.tried, space, pending, streams, given,
+            lambda _, some: draw_uniform(space, some, given, origin="random"),
+        )  # fmt: skip
 
 
 def draw_uniform(

@@ -10,7 +10,7 @@ import numpy as np
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, View
-from tpeak_server.samplers.seam import Explains, Explanation, Sampler, Stream
+from tpeak_server.samplers.seam import NOTHING_LEFT, Explains, Explanation, Sampler, Stream, without_reasons
 
 TIE = 1e-9
 """Scores, log densities, that are not further apart are equal: another build rounds otherwise."""
@@ -86,8 +86,8 @@ def explained(sampler: Sampler, drawn: Drawn) -> Explanation:
     """The proposal drawn again; from a sampler that gives no reasons, without any."""
     if isinstance(sampler, Explains):
         return sampler.explain(drawn.view, drawn.space, drawn.pending, drawn.stream)
-    (suggestion,) = sampler.suggest(drawn.view, drawn.space, drawn.pending, [drawn.stream])
-    return Explanation(suggestion=suggestion, candidates=(), scores=np.empty(0), chosen=None, good={}, bad={})
+    drawn_again = sampler.suggest(drawn.view, drawn.space, drawn.pending, [drawn.stream])
+    return without_reasons(drawn_again[0] if drawn_again else NOTHING_LEFT)
 
 
 def same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

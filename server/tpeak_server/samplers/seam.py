@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -68,6 +68,9 @@ class Sampler(Protocol):
     ) -> list[Suggestion]:
         """Draws `len(streams)` points of `space`, in order; each sees the ones before it as pending.
 
+        Fewer where nothing is left to be tried, but for what trials under way may still show. A late parameter always
+        has a value. Raises Invalid for a late parameter alone.
+
         Args:
             view: the finished trials.
             space: the distributions of all names, the fixed ones included.
@@ -111,3 +114,28 @@ class Explains(Protocol):
     ) -> Explanation:
         """What `suggest` draws from the same arguments for this one stream, and why."""
         ...
+
+
+@runtime_checkable
+class Walks(Protocol):
+    """A sampler that hands out each point once: it must see every trial, under the study's lock, and one at a time."""
+
+    walks: bool
+
+    def holding(self, values: Mapping[str, Any]) -> Sampler:
+        """The sampler of the points that have these external values."""
+        ...
+
+
+def walks(sampler: Sampler) -> bool:
+    """Whether the sampler hands out each point once."""
+    return isinstance(sampler, Walks) and sampler.walks
+
+
+def without_reasons(suggestion: Suggestion) -> Explanation:
+    """The explanation of a suggestion that was not chosen from candidates."""
+    return Explanation(suggestion=suggestion, candidates=(), scores=np.empty(0), chosen=None, good={}, bad={})
+
+
+NOTHING_LEFT = Suggestion(values={}, origin="exhausted")
+"""Stands for a suggestion where one is drawn again, and nothing is left this time."""

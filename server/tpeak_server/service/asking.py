@@ -15,7 +15,8 @@ from tpeak_server.domain.study import StudyState
 from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, issued
 from tpeak_server.service.commands import Ask
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.service.proposing import Point, Prepared, Sampling, space_of
+from tpeak_server.service.prepared import Point, Prepared
+from tpeak_server.service.proposing import Sampling, space_of
 
 UNDER_LOCK = 64
 """Trials that a batch may create where samples must be drawn under the study's lock, which others wait for: an ask may
@@ -26,8 +27,9 @@ RETRY_AFTER_S = 1.0
 
 
 class Reason(StrEnum):
-    """Why a worker gets nothing, where it is not for want of trials."""
+    """Why a worker gets nothing, where it is not the budget: `exhausted`, all points of the space were tried."""
 
+    EXHAUSTED = "exhausted"
     PAUSED = "paused"
     HOST_PAUSED = "host_paused"
     WALL_TIME = "wall_time"
@@ -61,25 +63,32 @@ def ask(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) ->
     if before:
         return _again(ledger, command, before)
     trials: list[Issued] = []
+    exhausted = False
     pausing = _paused(ledger, command)
     if ledger.study.state is StudyState.OPEN:
         _start_clock(ledger)
-        trials = [] if pausing else _hand_out(ledger, command, sampling, prepared)
+        if not pausing:
+            # Beside other changes of the same batch, which no sampler has seen, nothing is certain.
+            certain = not (ledger.touched or ledger.history.unfinished)
+            trials, exhausted = _hand_out(ledger, command, sampling, prepared)
+            exhausted = exhausted and certain
     if trials:
         return Asked(trials=tuple(trials), seq=ledger.seq)
     # A repetition that hands out trials runs into the leases of the first; one that does not must be looked up.
     ledger.changes.doubtful = True
     ledger.writable()
-    return _nothing(ledger, command, pausing)
+    return _nothing(ledger, command, pausing, exhausted)
 
 
-def _nothing(ledger: Ledger, command: Ask, pausing: Host | None) -> Asked:
+def _nothing(ledger: Ledger, command: Ask, pausing: Host | None, exhausted: bool) -> Asked:
     """What a worker is to do that gets no trial."""
     study, seq = ledger.study, ledger.seq
     if study.state is StudyState.PAUSED:
         return Asked(trials=(), seq=seq, retry_after_s=RETRY_AFTER_S, reason=Reason.PAUSED)
     if _done(ledger):
         return Asked(trials=(), seq=seq, done=True)
+    if exhausted:
+        return Asked(trials=(), seq=seq, done=True, reason=Reason.EXHAUSTED)
     if pausing is not None:
         left_s = pausing.paused_s(ledger.now)
         return Asked(trials=(), seq=seq, retry_after_s=left_s, reason=Reason.HOST_PAUSED, cause=pausing.cause)
@@ -116,10 +125,11 @@ def _start_clock(ledger: Ledger) -> None:
         ledger.changes.first_ask = True
 
 
-def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) -> list[Issued]:
-    if ledger.study.timed_out(ledger.now):
-        return []
+def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) -> tuple[list[Issued], bool]:
+    """The trials, and whether there are not more for want of points to try."""
     trials: list[Issued] = []
+    if ledger.study.timed_out(ledger.now):
+        return trials, False
     drawn_here = False
     short = _short_of_time(ledger, command)
     waiting = ledger.waiting()
@@ -140,10 +150,11 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
                 count, drawn_here = min(count, max(1, UNDER_LOCK - len(ledger.changes.created))), True
                 prepared = sampling.points_under_lock(ledger, number, count, space)
                 point = prepared.take(number, space)
-            assert point is not None, "a point for the first number that was drawn for"
+            if point is None:
+                return trials, True
             trial = _new_trial(ledger, point)
         trials.append(_hand_over(ledger, command, trial, len(trials)))
-    return trials
+    return trials, False
 
 
 def _suits(ledger: Ledger, command: Ask, trial: Trial, short: bool) -> bool:
@@ -178,10 +189,11 @@ def _affordable(ledger: Ledger, wanted: int) -> int:
 
 
 def _new_trial(ledger: Ledger, point: Point) -> Trial:
-    proposed = {ledger.intern(name, point.space[name]): value for name, value in point.values.items()}
+    proposed = {ledger.intern(name, point.distribution(name)): value for name, value in point.values.items()}
     trial = Trial(
         number=ledger.take_number(),
         proposed=proposed,
+        fixed=point.fixed,
         origin=point.origin,
         sampled_at_seq=point.seq,
         sampler_version=point.version,

@@ -19,7 +19,7 @@ from tpeak_server.domain.errors import DatabaseUnavailable, DomainError, Overloa
 from tpeak_server.service.commands import Ask, Command, Suggest
 from tpeak_server.service.history import History
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.service.proposing import Prepared
+from tpeak_server.service.prepared import Prepared
 from tpeak_server.service.verbs import Verbs
 from tpeak_server.storage.database import Database, Driver
 from tpeak_server.storage.history import load_all, load_changed, load_trials
@@ -57,6 +57,10 @@ class Item:
 
 class AnotherDatabase(Exception):
     """The database may have been restored, or be another server's, since the history was read from it."""
+
+
+class Crowded(Exception):
+    """A command that must see the study exactly as it is was put into a transaction with others."""
 
 
 class Batcher:
@@ -115,7 +119,7 @@ class Batcher:
     async def _sample(self) -> None:
         committing: asyncio.Task[None] | None = None
         while self._to_sample:
-            items = _take(self._to_sample)
+            items = _take(self._to_sample, lambda command: command.alone)
             prepared = await self._prepared(items) if items else None
             if committing is not None:
                 await committing
@@ -163,7 +167,7 @@ class Batcher:
 
     async def _commit(self) -> None:
         while self._to_commit:
-            items = _take(self._to_commit)
+            items = _take(self._to_commit, self._is_alone)
             try:
                 await self._commit_batch(items)
             except (DatabaseUnavailable, StudyNotFound) as error:
@@ -251,6 +255,8 @@ class Batcher:
         """The answers, errors of the domain among them; `taken` undoes what an earlier try took of the samples."""
         for prepared, count in taken:
             prepared.rewind(count)
+        if len(items) > 1 and any(self._is_alone(item.command) for item in items):
+            raise Crowded  # another replica has changed the sampler
         answers = [self._answer(ledger, item) for item in items]
         ledger.close()
         return answers
@@ -260,6 +266,12 @@ class Batcher:
             return self._verbs.carry_out(ledger, item.command, item.prepared)
         except DomainError as error:
             return error
+
+    def _is_alone(self, command: Command) -> bool:
+        """Whether the command shares its transaction with no other: so do those for a sampler that must see all."""
+        if command.alone or not isinstance(command, (Ask, Suggest)) or self.history is None:
+            return command.alone
+        return self._verbs.sampling.walks(self.history.study)
 
     def _check_database(self) -> None:
         """Raises AnotherDatabase where connections were lost since the history was read."""
@@ -286,10 +298,10 @@ class Batcher:
         return task is not None and not task.done()
 
 
-def _take(queue: deque[Item]) -> list[Item]:
+def _take(queue: deque[Item], alone: Callable[[Command], bool]) -> list[Item]:
     """Up to MAX_BATCH items off the queue, without those whose requester has gone before they began."""
     items: list[Item] = []
-    while queue and len(items) < MAX_BATCH and not (items and (queue[0].command.alone or items[0].command.alone)):
+    while queue and len(items) < MAX_BATCH and not (items and (alone(queue[0].command) or alone(items[0].command))):
         items.append(queue.popleft())
     return [item for item in items if not item.answer.cancelled()]
 

@@ -287,6 +287,8 @@ class ControlStudy(Keyed):
 class ChangeStudy(Keyed):
     """New settings; `user_attrs` are merged, every other one replaces what was there."""
 
+    alone: ClassVar[bool] = True
+
     settings: Mapping[str, Any]
 
 

@@ -15,7 +15,7 @@ from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.samplers.nearest import distances
 from tpeak_server.samplers.registry import build
 from tpeak_server.samplers.replay import Drawn, Replay, not_drawn, replay
-from tpeak_server.samplers.seam import Stream
+from tpeak_server.samplers.seam import Stream, walks
 from tpeak_server.service.past import Moment, Rebuilding, numbered
 from tpeak_server.storage.database import Database
 from tpeak_server.storage.history import load_trials
@@ -104,7 +104,8 @@ def _explained(past: Past, then: Moment, nearest: Sequence[Neighbour]) -> Explai
     record = then.current
     proposed = {past.interned[i].name: (i, value) for i, value in record.trial.proposed.items()}
     space = _space(past, proposed)
-    view, pending = then.history.view(space), then.pending(space)
+    sampler = build(past.study.sampler)
+    view, pending = then.view(space, walks=walks(sampler)), then.pending(space)
     drawn = Drawn(
         view=view,
         space=space,
@@ -119,7 +120,7 @@ def _explained(past: Past, then: Moment, nearest: Sequence[Neighbour]) -> Explai
         record=record,
         interned=past.interned,
         sampler=str(past.study.sampler["name"]),
-        replay=_elsewhere(then) or replay(build(past.study.sampler), drawn),
+        replay=_elsewhere(then) or replay(sampler, drawn),
         notes=[f"deleted since: {numbered(then.gone)}"] if then.gone else [],
         seen=len(view.numbers),
         pending=max((len(column) for column in pending.values()), default=0),
@@ -145,7 +146,8 @@ def _space(past: Past, known: Mapping[str, tuple[int, float]]) -> dict[str, Dist
 def _late(then: Moment, given: Sequence[str]) -> list[Late]:
     late, known = [], sorted(given)
     for one in then.late:
-        origin = "enqueued" if one.name in then.current.trial.fixed else "sampled"
+        enqueued = one.name in then.current.trial.fixed and then.current.trial.sampled_at_seq is None
+        origin = "enqueued" if enqueued else "sampled"
         others = tuple(name for name in known if name != one.name)
         late.append(Late(name=one.name, seq=one.seq, origin=origin, given=() if origin == "enqueued" else others))
         known = sorted({*known, one.name})

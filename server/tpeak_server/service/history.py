@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
 from tpeak_server.domain.hosts import Host
-from tpeak_server.domain.observations import Floats, Outcome, View
+from tpeak_server.domain.observations import Floats, Outcome, Tries, View
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
+from tpeak_server.service.tried import TriedTrials
 
 TEACHES = {
     TrialState.COMPLETE: Outcome.COMPLETE,
@@ -95,6 +96,7 @@ class History:
         self.curves = CompleteCurves()
         self.counts: Counter[TrialState] = Counter()
         self._states: dict[int, TrialState] = {}
+        self._tried = TriedTrials()
         self._proposals: dict[int, Mapping[int, float]] = {}
         self._rows = FIRST_ROWS
         self._outcome: NDArray[np.int8] = np.full(FIRST_ROWS, SILENT, dtype=np.int8)
@@ -136,10 +138,17 @@ class History:
         return sorted(n for n, record in self.unfinished.items() if record.trial.state is TrialState.WAITING)
 
     def view(self, space: Mapping[str, Distribution]) -> View:
-        """The finished trials under the space's distributions; the same object until something changes."""
+        """The finished trials under the space's distributions; the same object until something changes.
+
+        Of running trials its tries show what was known of them when it was made.
+        """
         if self._view is None or self._view_space != space:
             self._view, self._view_space = self._make_view(space), dict(space)
         return self._view
+
+    def tries(self) -> Tries:
+        """Every trial as of now."""
+        return self._tried.tries(self.interned)
 
     def pending(self, space: Mapping[str, Distribution]) -> dict[str, Floats]:
         """The running trials' internal values by name, NaN where a trial does not have the parameter."""
@@ -171,6 +180,9 @@ class History:
     def _replace(self, record: TrialRecord) -> None:
         number, state = record.trial.number, record.trial.state
         before = self._states.pop(number, None)
+        self._tried.put(record)
+        if {before, state} - {None, TrialState.RUNNING}:
+            self._view = None  # running trials are no part of it
         if before is not None:
             self.counts[before] -= 1
         self.unfinished.pop(number, None)
@@ -202,7 +214,6 @@ class History:
     def _write_row(self, number: int, record: TrialRecord) -> None:
         self._grow_to(number + 1)
         trial = record.trial
-        self._view = None
         self._outcome[number] = TEACHES[trial.state]
         values = trial.values or ()
         if trial.state is TrialState.COMPLETE and len(values) == self._loss.shape[1]:
@@ -225,7 +236,6 @@ class History:
 
     def _clear_row(self, number: int) -> None:
         """Forgets a trial's row: a late result takes the place of a lost one's, nothing that of a deleted one's."""
-        self._view = None
         self._outcome[number], self._violation[number] = SILENT, 0.0
         self._loss[number] = self._last_loss[number] = math.nan
         self._last_step[number] = -1
@@ -256,6 +266,7 @@ class History:
             last_loss=self._last_loss[rows],
             violation=self._violation[rows],
             columns={name: self._column(name, distribution, rows) for name, distribution in space.items()},
+            tried=self._tried.tries_in(space, self.interned),
         )
 
     def _column(self, name: str, distribution: Distribution, rows: NDArray[np.int64]) -> Floats:

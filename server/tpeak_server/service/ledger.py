@@ -287,6 +287,11 @@ class Ledger:
             hosts=self.hosts,
         )
 
+    @property
+    def touched(self) -> bool:
+        """Whether this batch has changed any trial."""
+        return bool(self._records)
+
     def running(self) -> bool:
         """Whether any worker holds a trial."""
         return next(self.live_leases(), None) is not None

@@ -15,9 +15,9 @@ import numpy as np
 
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import Distribution
-from tpeak_server.domain.observations import Floats
-from tpeak_server.domain.trial import Suggested, Trial, TrialRecord, TrialState
-from tpeak_server.service.history import TEACHES, History
+from tpeak_server.domain.observations import Floats, View
+from tpeak_server.domain.trial import FINAL, Suggested, Trial, TrialRecord, TrialState
+from tpeak_server.service.history import History
 from tpeak_server.storage.history import record_of
 from tpeak_server.storage.past import Part, Past, Row
 from tpeak_server.storage.rows import lease_from_row, report_from_row, suggested_from_row, trial_from_row
@@ -28,6 +28,9 @@ STATES_AFTER = {
     "retried": TrialState.WAITING,
 }
 """The state after events that do not name it."""
+
+USED_IS_CERTAIN = FINAL | {TrialState.WAITING}
+"""States in which the names that a trial used are known, or no matter."""
 
 SHOWN = 5
 """How many numbers a sentence names."""
@@ -63,6 +66,15 @@ class Moment:
     gone: Sequence[int]
     changed: Sequence[str]
     doubtful: Sequence[str]
+
+    def view(self, space: Mapping[str, Distribution], *, walks: bool) -> View:
+        """The finished trials then; with every other one where the sampler walks, or the space is discrete."""
+        view = self.history.view(space)
+        if not walks and view.tried is None:
+            return view
+        tries = self.history.tries()
+        before = {number: tried for number, tried in tries.trials.items() if number < self.first}
+        return replace(view, tried=replace(tries, trials=before))
 
     def pending(self, space: Mapping[str, Distribution]) -> dict[str, Floats]:
         """What was pending to the proposal: what ran then, and the numbers sampled from there up to its own."""
@@ -182,18 +194,17 @@ class Rebuilding:
         return self._first
 
     def _then(self, trial: Trial, course: Course, rows: _Rows) -> list[TrialRecord]:
-        """The trial's record as of then, if it taught or ran, or was sampled from there on."""
+        """The trial's record as of then, if it was there, or was sampled from there on."""
         seq, deleted = self._past.seq, course.deleted
         if course.created > seq:
             return self._since(trial, course)
-        taught_or_ran = course.state in TEACHES or course.state is TrialState.RUNNING
-        if not taught_or_ran or (deleted is not None and deleted <= seq):
+        if course.state is None or (deleted is not None and deleted <= seq):
             return []
         if deleted is not None:
             self._found.gone.append(trial.number)
         record = rows.record(_trial_then(trial, course), seq)
         lease = record.lease
-        if lease is None or lease.used is None or course.state in {TrialState.COMPLETE, TrialState.PRUNED}:
+        if lease is None or lease.used is None or course.state in USED_IS_CERTAIN:
             return [record]
         # A worker says which names it used with a report or with the result; only the last word is kept.
         if not any(report.epoch == lease.epoch for report in rows.reports.get(trial.number, ())):

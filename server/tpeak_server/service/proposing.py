@@ -8,31 +8,22 @@ history: a sampler's model of it is then worth keeping, and one trial in fifty c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.errors import Invalid
 from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.samplers.registry import build
-from tpeak_server.samplers.seam import Sampler, Stream
+from tpeak_server.samplers.seam import Sampler, Stream, walks
 from tpeak_server.service.commands import Ask, Suggest
 from tpeak_server.service.history import KEPT_PROPOSALS, History, translated
 from tpeak_server.service.ledger import Ledger
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A proposal for a new trial, with what is needed to draw it again."""
-
-    space: Mapping[str, Distribution]
-    values: Mapping[str, float]
-    origin: str
-    seq: int
-    version: str
-
+from tpeak_server.service.prepared import Point, Prepared
 
 LAG = 0.02
 MAX_LAG = 100
@@ -54,59 +45,6 @@ class Scene:
     pending: Mapping[str, Floats]
 
 
-SPOILED = -1
-"""Stands for the number of points taken, where the rest is of no use."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Prepared:
-    """Samples drawn ahead: points for the numbers from `first` on, and values for late parameters.
-
-    The points were drawn in sight of those of `ahead`, as pending: they are nothing where one of those was not taken.
-    """
-
-    first: int = 0
-    points: Sequence[Point] = ()
-    late: Mapping[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
-    ahead: Sequence[Prepared] = ()
-    _taken: int = 0
-
-    def take(self, number: int, space: Mapping[str, Distribution]) -> Point | None:
-        """The point for the number, None where it was not foreseen: another replica or an enqueue took numbers.
-
-        After the first that was not foreseen there are no more: each was drawn in sight of the ones before.
-        """
-        foreseen = 0 <= self._taken < len(self.points) and number == self.first + self._taken
-        if not foreseen or self.points[self._taken].space != space or not all(one.used_up for one in self.ahead):
-            self._taken = SPOILED
-            return None
-        self._taken += 1
-        return self.points[self._taken - 1]
-
-    def rewind(self, taken: int) -> None:
-        """Goes back to where that many were taken: the transaction that took more came to nothing."""
-        self._taken = taken
-
-    @property
-    def taken(self) -> int:
-        """How many points were taken, SPOILED where the rest is of no use."""
-        return self._taken
-
-    @property
-    def used_up(self) -> bool:
-        """Whether every point was taken."""
-        return self._taken == len(self.points)
-
-    def after(self, number: int) -> Sequence[Point]:
-        """The points for the numbers from this one on."""
-        return self.points[max(0, number - self.first) :]
-
-    @property
-    def end(self) -> int:
-        """The number after the last one foreseen."""
-        return self.first + len(self.points)
-
-
 class Sampling:
     """Draws for one study; keeps its sampler, whose memo is worth keeping, until the settings change."""
 
@@ -123,6 +61,8 @@ class Sampling:
         `in_flight` was drawn before and is on its way to be committed: its points are pending, its numbers taken.
         """
         study = history.study
+        if self.walks(study):
+            return Plan(sampler=self.sampler(study), seed=study.seed)
         left = sum(ask.count for ask in asks) - len(history.waiting())
         if study.max_trials is not None:
             left = min(left, study.max_trials - history.clock.handed)
@@ -157,8 +97,14 @@ class Sampling:
             self._sampler = build(study.sampler)
         return self._sampler
 
+    def walks(self, study: Study) -> bool:
+        """Whether the study's sampler must see every trial as it is: nothing is drawn ahead for it."""
+        return walks(self.sampler(study))
+
     def scene(self, history: History, space: Mapping[str, Distribution]) -> Scene:
         """The scene for new points: the last one while it is fresh enough, with what was created since as pending."""
+        if self.walks(history.study):
+            return walkers_scene(history, space)
         scene = self._scene
         if scene is None or scene.space != space or _outdated(scene, history):
             scene = scene_of(history, space)
@@ -170,19 +116,30 @@ class Sampling:
         return scene
 
     def points_under_lock(self, ledger: Ledger, first: int, count: int, space: Mapping[str, Distribution]) -> Prepared:
-        """Points for that many numbers from `first` on, which see the trials that this batch has created."""
-        history = ledger.history
-        scene = self.scene(history, space)
+        """Points for that many numbers from `first` on, which see the trials that this batch has created.
+
+        Fewer where nothing is left: that is never said of a scene which is not the latest.
+        """
+        scene = self.scene(ledger.history, space)
+        points = self._points(ledger, scene, first, 1 if self.walks(ledger.study) else count)
+        if len(points) < count and scene.seq != ledger.history.clock.seq:
+            self._scene = None
+            points = self._points(ledger, self.scene(ledger.history, space), first, count)
+        return Prepared(first=first, points=points)
+
+    def _points(self, ledger: Ledger, scene: Scene, first: int, count: int) -> list[Point]:
         created = [ledger.record(n) for n in sorted(ledger.changes.created)]
         pending = _with_created(scene, created, ledger.interned)
         sampler = self.sampler(ledger.study)
         streams = [Stream(ledger.study.seed, number) for number in range(first, first + count)]
-        drawn = sampler.suggest(scene.view, space, pending, streams)
-        return Prepared(first=first, points=[_point(suggestion, scene, sampler) for suggestion in drawn])
+        drawn = sampler.suggest(scene.view, scene.space, pending, streams)
+        return [_point(suggestion, scene, sampler) for suggestion in drawn]
 
     def value_under_lock(self, ledger: Ledger, suggest: Suggest, known: Mapping[str, float]) -> float:
         """A value for a late parameter, conditional on what the trial has."""
         scene = late_scene(ledger.history, ledger.record(suggest.number), suggest, known)
+        if self.walks(ledger.study):
+            scene = walkers_scene(ledger.history, scene.space)
         return draw_late(self.sampler(ledger.study), ledger.study.seed, suggest, known, scene)
 
 
@@ -192,11 +149,11 @@ class Plan:
 
     sampler: Sampler
     seed: int
-    first: int
-    ahead: Sequence[Prepared]
-    before: Sequence[Point]
-    scenes: Sequence[tuple[Scene, int]]
-    late: Sequence[tuple[Suggest, Mapping[str, float], Scene]]
+    first: int = 0
+    ahead: Sequence[Prepared] = ()
+    before: Sequence[Point] = ()
+    scenes: Sequence[tuple[Scene, int]] = ()
+    late: Sequence[tuple[Suggest, Mapping[str, float], Scene]] = ()
 
     @property
     def work(self) -> int:
@@ -213,14 +170,16 @@ class Plan:
             pending = _with_points(scene, [*self.before, *points])
             drawn = self.sampler.suggest(scene.view, scene.space, pending, streams)
             points += [_point(suggestion, scene, self.sampler) for suggestion in drawn]
-        late = {
-            (suggest.number, suggest.name): (
-                (known, suggest.distribution),
-                draw_late(self.sampler, self.seed, suggest, known, scene),
-            )
-            for suggest, known, scene in self.late
-        }
-        return Prepared(first=self.first, points=points, late=late, ahead=self.ahead)
+        return Prepared(first=self.first, points=points, late=self._draw_late(), ahead=self.ahead)
+
+    def _draw_late(self) -> dict[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]]:
+        late = {}
+        for suggest, known, scene in self.late:
+            # Who asks for what cannot be is told so when it is drawn once more, and the others get theirs.
+            with suppress(Invalid):
+                value = draw_late(self.sampler, self.seed, suggest, known, scene)
+                late[suggest.number, suggest.name] = ((known, suggest.distribution), value)
+        return late
 
 
 def space_of(
@@ -242,6 +201,12 @@ def scene_of(history: History, space: Mapping[str, Distribution]) -> Scene:
         view=history.view(space),
         pending=history.pending(space),
     )
+
+
+def walkers_scene(history: History, space: Mapping[str, Distribution]) -> Scene:
+    """What a sampler sees that must see every trial."""
+    scene = scene_of(history, space)
+    return replace(scene, view=replace(scene.view, tried=history.tries()))
 
 
 def _outdated(scene: Scene, history: History) -> bool:
@@ -278,13 +243,15 @@ def _point(suggestion: Suggestion, scene: Scene, sampler: Sampler) -> Point:
         origin=suggestion.origin,
         seq=scene.seq,
         version=sampler.version,
+        distributions=suggestion.distributions,
+        fixed=suggestion.fixed,
     )
 
 
 def _with_points(scene: Scene, points: Sequence[Point]) -> Mapping[str, Floats]:
     if not points:
         return scene.pending
-    proposed = [{name: (point.space[name], value) for name, value in point.values.items()} for point in points]
+    proposed = [{name: (point.distribution(name), value) for name, value in point.values.items()} for point in points]
     return _beside(scene, proposed)
 
 

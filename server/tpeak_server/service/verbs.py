@@ -13,7 +13,8 @@ from tpeak_server.service.controlling import change_trial, control_study, delete
 from tpeak_server.service.importing import import_lines
 from tpeak_server.service.leasing import expire, heartbeat, release
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.service.proposing import Prepared, Sampling
+from tpeak_server.service.prepared import Prepared
+from tpeak_server.service.proposing import Sampling
 from tpeak_server.service.reporting import Pruning, report
 from tpeak_server.service.suggesting import suggest
 from tpeak_server.service.telling import tell

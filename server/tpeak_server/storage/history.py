@@ -70,7 +70,7 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -
         interned = await connection.execute(INTERNED, keys)
         trials = await connection.execute(TRIALS + only + " ORDER BY number", keys, binary=True)
         leases = await connection.execute(LEASES + only, keys, binary=True)
-        suggestions = await connection.execute(SUGGESTIONS + only, keys, binary=True)
+        suggestions = await connection.execute(SUGGESTIONS + only + " ORDER BY seq", keys, binary=True)
         reports = await connection.execute(REPORTS + only, keys, binary=True)
         attrs = await connection.execute(ATTRS + only, keys)
         hosts = await connection.execute(HOSTS, keys)

@@ -15,12 +15,20 @@ TPE = {
     "consider_endpoints": False,
     "reference": None,
     "categorical_distance": None,
+    "deduplicate": None,
 }
 
 
 def test_defaults_are_filled_in() -> None:
     assert resolve({"name": "tpe"}) == TPE
-    assert resolve({"name": "random"}) == {"name": "random"}
+    assert resolve({"name": "random"}) == {"name": "random", "deduplicate": True}
+    assert resolve({"name": "brute_force"}) == {"name": "brute_force", "avoid_premature_stop": False}
+    assert resolve({"name": "qmc"}) == {
+        "name": "qmc",
+        "qmc_type": "sobol",
+        "scramble": False,
+        "independent_sampler": None,
+    }
 
 
 def test_what_is_given_stands() -> None:
@@ -38,6 +46,7 @@ def test_what_is_given_stands() -> None:
         "consider_endpoints": True,
         "reference": None,
         "categorical_distance": {"size": "ordered", "solver": [[0.0, 2.0], [2.0, 0.0]]},
+        "deduplicate": False,
     }
     assert resolve(other) == other
 
@@ -63,15 +72,19 @@ def test_a_sampler_is_built_with_its_settings() -> None:
 @pytest.mark.parametrize(
     ("spec", "where", "message"),
     [
-        ({}, "/sampler/name", "a sampler needs a name: random or tpe"),
+        ({}, "/sampler/name", "a sampler needs a name: brute_force or grid or partial_fixed or qmc or random or tpe"),
         ({"name": "tpa"}, "/sampler/name", "there is no sampler 'tpa'; did you mean 'tpe'?"),
-        ({"name": ["cmaes"]}, "/sampler/name", "there is no sampler ['cmaes']; there is random, tpe"),
+        (
+            {"name": ["cmaes"]},
+            "/sampler/name",
+            "there is no sampler ['cmaes']; there is brute_force, grid, partial_fixed, qmc, random, tpe",
+        ),
         (
             {"name": "tpe", "n_startup": 1},
             "/sampler/n_startup",
             "the sampler 'tpe' has no setting 'n_startup'; did you mean 'n_startup_trials'?",
         ),
-        ({"name": "random", "x": 1}, "/sampler/x", "the sampler 'random' has no setting 'x'; it has none"),
+        ({"name": "random", "x": 1}, "/sampler/x", "the sampler 'random' has no setting 'x'; there is deduplicate"),
         (
             {"name": "tpe", "n_startup_trials": 2.5},
             "/sampler/n_startup_trials",
@@ -133,7 +146,48 @@ def test_a_sampler_is_built_with_its_settings() -> None:
             "/sampler/gamma",
             "the sampler 'tpe' has no setting 'gamma'; there is n_startup_trials, n_ei_candidates, multivariate, "
             "group, constant_liar, prior_weight, consider_magic_clip, consider_endpoints, reference, "
-            "categorical_distance",
+            "categorical_distance, deduplicate",
+        ),
+        (
+            {"name": "tpe", "reference": "optuna5", "deduplicate": True},
+            "/sampler/deduplicate",
+            "Optuna 5.0 proposes points again: reference must be null, or deduplicate false or null",
+        ),
+        ({"name": "grid"}, "/sampler/search_space", "the sampler 'grid' needs search_space"),
+        (
+            {"name": "grid", "search_space": {"x": []}},
+            "/sampler/search_space/x",
+            "the values of 'x' must be a list of at least one, got []",
+        ),
+        (
+            {"name": "grid", "search_space": {"x": [1, True, 1.0]}},
+            "/sampler/search_space/x/2",
+            "the value 1.0 is there twice",
+        ),
+        (
+            {"name": "grid", "search_space": {"x": list(range(1001)), "y": list(range(1000))}},
+            "/sampler/search_space",
+            "search_space has 1001000 points, more than 1000000; take fewer values, or another sampler",
+        ),
+        (
+            {"name": "qmc", "qmc_type": "lattice"},
+            "/sampler/qmc_type",
+            "qmc_type must be 'sobol' or 'halton', got 'lattice'",
+        ),
+        (
+            {"name": "qmc", "independent_sampler": {"name": "brute_force"}},
+            "/sampler/independent_sampler/name",
+            "independent_sampler must be 'random' or 'tpe', got 'brute_force'",
+        ),
+        (
+            {"name": "partial_fixed", "fixed_params": {"x": [1]}, "base_sampler": {"name": "tpe"}},
+            "/sampler/fixed_params/x",
+            "a value must be null, true, false, a finite number or a string, got [1]",
+        ),
+        (
+            {"name": "partial_fixed", "fixed_params": {}, "base_sampler": {"name": "tpe", "n_ei_candidates": 0}},
+            "/sampler/base_sampler/n_ei_candidates",
+            "n_ei_candidates must lie within 1 .. 10000, or null, got 0",
         ),
     ],
 )

@@ -42,7 +42,7 @@ def test_another_sampler_takes_over_at_the_next_ask_on_both_replicas(make_study:
     study = make_study(sampler={"name": "tpe", "n_startup_trials": 0})
     study.finish(1.0)
     assert [study.trial(replica=replica)["origin"] for replica in (0, 1)] == ["tpe", "tpe"]
-    assert change(study, sampler={"name": "random"}).json()["sampler"] == {"name": "random"}
+    assert change(study, sampler={"name": "random"}).json()["sampler"] == {"name": "random", "deduplicate": True}
     assert [study.trial(replica=replica)["origin"] for replica in (0, 1)] == ["random", "random"]
 
 

@@ -23,6 +23,7 @@ TPE = {
     "consider_endpoints": False,
     "reference": None,
     "categorical_distance": None,
+    "deduplicate": None,
 }
 
 
@@ -91,7 +92,7 @@ def test_who_loads_with_other_settings_is_told_what_differs_and_what_is_stored_s
         {
             "field": "sampler",
             "stored": TPE,
-            "asked": {"name": "random"},
+            "asked": {"name": "random", "deduplicate": True},
         },
         {"field": "space", "stored": {"x": x}, "asked": {"x": {**x, "high": 9}}},
     ]

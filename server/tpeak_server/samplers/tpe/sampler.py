@@ -10,9 +10,10 @@ import numpy as np
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.samplers.distances import Distance
+from tpeak_server.samplers.fresh import Fresh
 from tpeak_server.samplers.latin import draw_latin
 from tpeak_server.samplers.random import draw_uniform
-from tpeak_server.samplers.seam import Explanation, Stream
+from tpeak_server.samplers.seam import NOTHING_LEFT, Explanation, Stream, without_reasons
 from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
 from tpeak_server.samplers.tpe.draw import Drawing, uniforms_of
 from tpeak_server.samplers.tpe.model import Memo, fit
@@ -29,10 +30,11 @@ class TPESampler:
 
     While fewer than `n_startup_trials` are complete or pruned, points fill the space evenly; after that each is the
     best of some candidates. The arguments are those of Optuna 5.0's, and `categorical_distance`;
-    `reference="optuna5"` makes the densities its, too.
+    `reference="optuna5"` makes the densities its, too. With `deduplicate`, by
+    default without a reference, no point of a discrete space is proposed twice, and an exhausted one has none left.
     """
 
-    version = "tpe-4"
+    version = "tpe-5"
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class TPESampler:
         consider_endpoints: bool = False,
         reference: str | None = None,
         categorical_distance: Mapping[str, Distance] | None = None,
+        deduplicate: bool | None = None,
         rules: Rules | None = None,
     ) -> None:
         self.n_startup_trials = n_startup_trials
@@ -60,6 +63,7 @@ class TPESampler:
         self.rules = replace(self.rules, distances=categorical_distance or {})
         self.n_ei_candidates = self.rules.n_candidates
         self._memo = Memo(self.rules)
+        self._fresh = Fresh() if deduplicate or (deduplicate is None and not self.rules.reference) else None
 
     def suggest(
         self,
@@ -72,6 +76,21 @@ class TPESampler:
     ) -> list[Suggestion]:
         """Draws one point a stream; see the seam. A fixed value that its range does not hold conditions nothing."""
         given = {name: value for name, value in (fixed or {}).items() if name in space}
+        if self._fresh is None or view.tried is None or any(stream.parameter for stream in streams):
+            return self._draw(view, space, pending, streams, given)
+        return self._fresh.suggest(
+            view.tried, space, pending, streams, given,
+            lambda pending, some: self._draw(view, space, pending, some, given),
+        )  # fmt: skip
+
+    def _draw(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        streams: Sequence[Stream],
+        given: Mapping[str, float],
+    ) -> list[Suggestion]:
         if finished(view) < self.n_startup_trials:
             return self._startup(space, streams, given)
         found: list[dict[str, float]] = [{} for _ in streams]
@@ -103,7 +122,10 @@ class TPESampler:
 
         Where several parts were drawn by themselves, there are no candidates for the whole.
         """
-        (suggestion,) = self.suggest(view, space, pending, [stream], fixed=fixed)
+        suggestions = self.suggest(view, space, pending, [stream], fixed=fixed)
+        if not suggestions:
+            return without_reasons(NOTHING_LEFT)
+        (suggestion,) = suggestions
         given = {name: value for name, value in (fixed or {}).items() if name in space}
         candidates: list[dict[str, float]] = []
         scores = np.empty(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tpeak_server.domain.distributions import FloatDistribution
-from tpeak_server.service.proposing import Point, Prepared
+from tpeak_server.service.prepared import Point, Prepared
 
 SPACE = {"x": FloatDistribution(low=0.0, high=1.0)}
 
