@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Number, Registry
+from tpeak_server.samplers.auto import AutoSampler
 from tpeak_server.samplers.distances import Distances
+from tpeak_server.samplers.gp import GPSampler
 from tpeak_server.samplers.random import RandomSampler
 from tpeak_server.samplers.seam import Sampler
 from tpeak_server.samplers.tpe import TPESampler
@@ -30,6 +32,8 @@ _SAMPLERS: Registry[Sampler] = Registry(
     "sampler",
     {
         "random": Kind(build=RandomSampler),
+        "auto": Kind(build=AutoSampler, settings=(Count(name="n_startup_trials", default=10),)),
+        "gp": Kind(build=GPSampler, settings=(Count(name="n_startup_trials", default=10),)),
         "tpe": Kind(
             build=TPESampler,
             settings=(

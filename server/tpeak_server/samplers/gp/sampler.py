@@ -1,0 +1,96 @@
+"""The sampler: points that cover the space at first, then those that are expected to improve most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tpeak_server.domain.distributions import Space
+from tpeak_server.domain.observations import Floats, Suggestion, View
+from tpeak_server.samplers.gp.search import Search
+from tpeak_server.samplers.gp.surrogate import Surrogate, Surrogates
+from tpeak_server.samplers.latin import draw_latin
+from tpeak_server.samplers.layout import Points
+from tpeak_server.samplers.seam import Explanation, Stream
+from tpeak_server.samplers.tpe.split import finished
+
+BEST = 5
+"""The best trials whose mutations are candidates."""
+
+
+class GPSampler:
+    """Expected improvement under a Gaussian process, for one objective or several, with constraints.
+
+    While fewer than `n_startup_trials` are complete or pruned, points fill the space evenly.
+    """
+
+    version = "gp-1"
+
+    def __init__(self, *, n_startup_trials: int = 10) -> None:
+        self.n_startup_trials = n_startup_trials
+        self._surrogates = Surrogates()
+
+    def suggest(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        streams: Sequence[Stream],
+        *,
+        fixed: Mapping[str, float] | None = None,
+    ) -> list[Suggestion]:
+        """Draws one point a stream; see the seam."""
+        given = {name: value for name, value in (fixed or {}).items() if name in space}
+        if finished(view) < self.n_startup_trials:
+            return draw_latin(space, streams, given, self.n_startup_trials, origin="startup")
+        if _has_one_point(space):
+            return draw_latin(space, streams, given, self.n_startup_trials, origin="gp")
+        surrogate = self._surrogates.of(view, space, pending)
+        found = []
+        for stream in streams:
+            points, _ = _searched(surrogate, given, stream)
+            chosen = points.take(slice(1))
+            drawn = {n: value for n, value in surrogate.layout.values(chosen).items() if n not in given}
+            found.append(Suggestion(values=drawn, origin="gp"))
+            surrogate = surrogate.beside(surrogate.structure.active(chosen))
+        return found
+
+    def explain(
+        self,
+        view: View,
+        space: Space,
+        pending: Mapping[str, Floats],
+        stream: Stream,
+        *,
+        fixed: Mapping[str, float] | None = None,
+    ) -> Explanation:
+        """The suggestion for this stream, drawn again, with the candidates of the last round; see the seam."""
+        (suggestion,) = self.suggest(view, space, pending, [stream], fixed=fixed)
+        candidates: list[dict[str, float]] = []
+        scores = np.empty(0)
+        if suggestion.origin == "gp" and not _has_one_point(space):
+            surrogate = self._surrogates.of(view, space, pending)
+            given = {name: value for name, value in (fixed or {}).items() if name in space}
+            points, scores = _searched(surrogate, given, stream)
+            whole = surrogate.layout.all_values(points)
+            candidates = [{name: one[name] for name in suggestion.values} for one in whole]
+        chosen = 0 if candidates else None
+        return Explanation(suggestion=suggestion, candidates=candidates, scores=scores, chosen=chosen, good={}, bad={})
+
+
+def _has_one_point(space: Space) -> bool:
+    return all(distribution.single for distribution in space.values())
+
+
+def _searched(surrogate: Surrogate, given: Mapping[str, float], stream: Stream) -> tuple[Points, Floats]:
+    """The last candidates of one suggestion (d + e, c), the best first, and their scores (c,)."""
+    rng = stream("joint")
+    search = Search(
+        layout=surrogate.layout,
+        best=surrogate.best.take(slice(BEST)),
+        good=surrogate.good,
+        given=surrogate.layout.point(given),
+        score=surrogate.scorer(rng),
+    )
+    return search.run(rng)
