@@ -28,6 +28,7 @@ OWN = {
     "Study.optimize": ["executor", "retry_on", "wall_time", "resumable"],
     "TPESampler.__init__": ["reference", "categorical_distance", "deduplicate"],
     "RandomSampler.__init__": ["deduplicate"],
+    "GPSampler.__init__": ["deduplicate"],
 }
 
 STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")
@@ -52,7 +53,7 @@ MIRRORED = [
         (f"{name}.__init__", getattr(optuna.samplers, name).__init__, getattr(tpeak.samplers, name).__init__)
         for name in (
             *("TPESampler", "RandomSampler", "GridSampler", "BruteForceSampler", "QMCSampler"),
-            "PartialFixedSampler",
+            *("PartialFixedSampler", "GPSampler"),
         )
     ),
     *(

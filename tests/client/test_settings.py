@@ -6,7 +6,9 @@ import pytest
 from tpeak.errors import InvalidValue
 from tpeak.pruners import MedianPruner, NopPruner, PercentilePruner
 from tpeak.samplers import (
+    AutoSampler,
     BruteForceSampler,
+    GPSampler,
     GridSampler,
     PartialFixedSampler,
     QMCSampler,
@@ -39,6 +41,9 @@ def test_settings_know_their_wire_form():
         "fixed_params": {"x": 1},
         "base_sampler": {"name": "tpe", "n_startup_trials": 3},
     }
+    assert AutoSampler(seed=3).wire() == {"name": "auto"}
+    assert AutoSampler(n_startup_trials=5).wire() == {"name": "auto", "n_startup_trials": 5}
+    assert GPSampler(deterministic_objective=True).wire() == {"name": "gp", "deterministic_objective": True}
     assert NopPruner().wire() == {"name": "nop"}
     assert MedianPruner(4, 3, 2, n_min_trials=6).wire() == {
         "name": "median",
@@ -83,6 +88,10 @@ def test_settings_know_their_wire_form():
         lambda: QMCSampler(independent_sampler=GridSampler({"x": [1]})),
         lambda: PartialFixedSampler({"x": [1]}, TPESampler()),
         lambda: PartialFixedSampler({"x": 1}, None),
+        lambda: AutoSampler(n_startup_trials=-1),
+        lambda: GPSampler(n_startup_trials=-1),
+        lambda: GPSampler(independent_sampler=RandomSampler()),
+        lambda: GPSampler(constraints_func=lambda trial: [0.0]),
         lambda: MedianPruner(n_startup_trials=-1),
         lambda: MedianPruner(n_warmup_steps=-1),
         lambda: MedianPruner(interval_steps=0),

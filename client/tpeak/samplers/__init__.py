@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from tpeak.samplers.auto import AutoSampler
 from tpeak.samplers.brute_force import BruteForceSampler
+from tpeak.samplers.gp import GPSampler
 from tpeak.samplers.grid import GridSampler
 from tpeak.samplers.partial_fixed import PartialFixedSampler
 from tpeak.samplers.qmc import QMCSampler
 from tpeak.samplers.random import RandomSampler
 from tpeak.samplers.tpe import TPESampler
 
-Sampler: TypeAlias = TPESampler | RandomSampler | GridSampler | BruteForceSampler | QMCSampler | PartialFixedSampler
+Sampler: TypeAlias = (
+    AutoSampler
+    | BruteForceSampler
+    | GPSampler
+    | GridSampler
+    | PartialFixedSampler
+    | QMCSampler
+    | RandomSampler
+    | TPESampler
+)
 
 __all__ = [
+    "AutoSampler",
     "BruteForceSampler",
+    "GPSampler",
     "GridSampler",
     "PartialFixedSampler",
     "QMCSampler",

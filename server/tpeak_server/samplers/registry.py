@@ -8,8 +8,10 @@ from typing import Any
 
 from tpeak_server.domain.errors import Invalid
 from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Number, Registry, shown
+from tpeak_server.samplers.auto import AutoSampler
 from tpeak_server.samplers.brute_force import BruteForceSampler
 from tpeak_server.samplers.distances import Distances
+from tpeak_server.samplers.gp import GPSampler
 from tpeak_server.samplers.grid import Grid, GridSampler
 from tpeak_server.samplers.partial_fixed import PartialFixedSampler, Values
 from tpeak_server.samplers.qmc import QMCSampler
@@ -79,6 +81,18 @@ _SAMPLERS: Registry[Sampler] = Registry(
         ),
         "partial_fixed": Kind(
             build=_partial_fixed, settings=(Values(name="fixed_params"), Nested(name="base_sampler"))
+        ),
+        "auto": Kind(
+            build=AutoSampler,
+            settings=(Count(name="n_startup_trials", default=10), Flag(name="deduplicate", default=True)),
+        ),
+        "gp": Kind(
+            build=GPSampler,
+            settings=(
+                Count(name="n_startup_trials", default=10),
+                Flag(name="deterministic_objective", default=False),
+                Flag(name="deduplicate", default=True),
+            ),
         ),
         "tpe": Kind(
             build=TPESampler,

@@ -21,6 +21,13 @@ TPE = {
 
 def test_defaults_are_filled_in() -> None:
     assert resolve({"name": "tpe"}) == TPE
+    assert resolve({"name": "auto"}) == {"name": "auto", "n_startup_trials": 10, "deduplicate": True}
+    assert resolve({"name": "gp"}) == {
+        "name": "gp",
+        "n_startup_trials": 10,
+        "deterministic_objective": False,
+        "deduplicate": True,
+    }
     assert resolve({"name": "random"}) == {"name": "random", "deduplicate": True}
     assert resolve({"name": "brute_force"}) == {"name": "brute_force", "avoid_premature_stop": False}
     assert resolve({"name": "qmc"}) == {

@@ -27,7 +27,8 @@ LEAST_REFERENCE = 1e-12
 def nondominated(loss: Floats) -> NDArray[np.bool_]:
     """Which points (n,) no other point dominates; of equal points one."""
     kept = np.ones(len(loss), dtype=bool)
-    for index in np.argsort(loss.sum(axis=1), kind="stable"):
+    # Whatever dominates a point comes before it, and infinities need no sum.
+    for index in np.lexsort(loss.T[::-1]):
         if kept[index]:
             better_somewhere = (loss[kept] < loss[index]).any(axis=1)
             kept[kept] = better_somewhere

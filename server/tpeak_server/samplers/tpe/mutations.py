@@ -25,25 +25,30 @@ def rows_of_mutation(layout: Layout) -> int:
 
 
 def mutated(layout: Layout, parents: Points, uniforms: Floats) -> Points:
-    """One mutation (d + e, c) of a parent a column of `uniforms` (2 + 2 (d + e), c); earlier parents more often.
-
-    Numeric coordinates move by a normal step, on grids by one cell at least, and are reflected at the ends; another
-    choice is as likely as any. What a parent lacks is drawn anew.
-    """
-    d, size = len(layout.axes), layout.dimensions
+    """One mutation (d + e, c) of a parent a column of `uniforms` (2 + 2 (d + e), c); earlier parents more often."""
     chosen = (len(parents) * uniforms[0] ** 2).astype(np.int64)
     sigma = WIDEST * (NARROWEST / WIDEST) ** uniforms[1]
-    fate, change = uniforms[2 : 2 + size], uniforms[2 + size :]
-    changes = fate < min(1.0, CHANGED / max(size, 1))
+    return changed(layout, parents.take(chosen), sigma, uniforms[2:], share=CHANGED / max(layout.dimensions, 1))
+
+
+def changed(layout: Layout, points: Points, sigma: Floats | float, uniforms: Floats, *, share: float) -> Points:
+    """The points (d + e, c), each changed by a column of `uniforms` (2 (d + e), c).
+
+    A `share` of the coordinates changes on average, one at least. Numeric ones move by a normal step of deviation
+    `sigma` (c,), on grids by one cell at least, and are reflected at the ends; another choice is as likely as any. What
+    a point lacks is drawn anew.
+    """
+    d, size = len(layout.axes), layout.dimensions
+    fate, change = uniforms[:size], uniforms[size:]
+    changes = fate < share
     changes |= fate == fate.min(axis=0, initial=1.0)
-    unit, choice = parents.unit[:, chosen], parents.choice[:, chosen]
     return Points(
-        _moved(layout, unit, changes[:d], change[:d], sigma),
-        _rechosen(layout, choice, changes[d:], change[d:]),
+        _moved(layout, points.unit, changes[:d], change[:d], sigma),
+        _rechosen(layout, points.choice, changes[d:], change[d:]),
     )
 
 
-def _moved(layout: Layout, unit: Floats, changes: NDArray[np.bool_], change: Floats, sigma: Floats) -> Floats:
+def _moved(layout: Layout, unit: Floats, changes: NDArray[np.bool_], change: Floats, sigma: Floats | float) -> Floats:
     missing = np.isnan(unit)
     step = ndtri(np.clip(change, 1e-12, 1.0 - 1e-12)) * sigma
     for axis in range(len(unit)):

@@ -1,0 +1,55 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tpeak_server.domain.observations import Outcome, View
+from tpeak_server.samplers.gp.losses import shaped, violated
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+Views = Callable[..., View]
+
+
+def test_losses_have_mean_0_and_deviation_1_in_their_order(view_of: Views) -> None:
+    found = shaped(view_of({}, [3.0, 1.0, 2.0, 2.5]))
+    assert found.mean() == pytest.approx(0.0, abs=1e-12)
+    assert found.std() == pytest.approx(1.0)
+    assert np.argsort(found).tolist() == [1, 2, 3, 0]
+
+
+def test_what_is_as_far_above_the_median_as_the_least_is_below_is_cut(view_of: Views) -> None:
+    found = shaped(view_of({}, [0.0, 1.0, 2.0, 3.0, 4.0, 1e6, 1e9]))
+    assert found[4] < found[5] == found[6]
+    assert found[3] - found[0] == pytest.approx(found[5] - found[3])
+
+
+def test_bad_ends_are_as_bad_as_the_worst(view_of: Views) -> None:
+    outcome = [Outcome.COMPLETE] * 4 + [Outcome.PRUNED, Outcome.LOST, Outcome.COMPLETE]
+    violation = [0.0, 0, 0, 0, 0, math.inf, 2.0]
+    losses = [1.0, 2.0, math.nan, math.inf, math.nan, math.nan, -5.0]
+    found = shaped(view_of({}, losses, outcome=outcome, violation=violation))
+    assert found[0] == found.min()
+    assert set(found[1:].tolist()) == {found.max()}
+
+
+@pytest.mark.parametrize("losses", [[2.0] * 5, [math.nan] * 5, [math.inf] * 5])
+def test_where_all_are_alike_nothing_is_told(view_of: Views, losses: list[float]) -> None:
+    assert shaped(view_of({}, losses)).tolist() == [0.0] * 5
+
+
+def test_the_largest_floats_do_not_overflow(view_of: Views) -> None:
+    found = shaped(view_of({}, [-1.7e308, 0.0, 1.7e308]))
+    assert found == pytest.approx([-1.2247, 0.0, 1.2247], abs=1e-4)
+
+
+def test_each_objective_has_its_own_losses(view_of: Views) -> None:
+    view = view_of({}, [[1.0, 9.0], [2.0, 8.0], [3.0, 7.0]])
+    assert np.argsort(shaped(view, 0)).tolist() == [0, 1, 2]
+    assert np.argsort(shaped(view, 1)).tolist() == [2, 1, 0]
+
+
+def test_trials_are_on_either_side_of_their_constraints(view_of: Views) -> None:
+    view = view_of({}, [1.0, 1.0, 1.0], violation=[0.0, 0.1, math.inf])
+    assert violated(view).tolist() == [-1.0, 1.0, 1.0]
