@@ -49,7 +49,7 @@ MIRRORED = [
     ),
     *(
         (f"{name}.__init__", getattr(optuna.samplers, name).__init__, getattr(tpeak.samplers, name).__init__)
-        for name in ("TPESampler", "RandomSampler")
+        for name in ("TPESampler", "RandomSampler", "CmaEsSampler", "NSGAIISampler")
     ),
     *(
         (f"{name}.__init__", getattr(optuna.pruners, name).__init__, getattr(tpeak.pruners, name).__init__)

@@ -63,9 +63,9 @@ def test_a_sampler_is_built_with_its_settings() -> None:
 @pytest.mark.parametrize(
     ("spec", "where", "message"),
     [
-        ({}, "/sampler/name", "a sampler needs a name: random or tpe"),
+        ({}, "/sampler/name", "a sampler needs a name: cmaes or nsgaii or random or tpe"),
         ({"name": "tpa"}, "/sampler/name", "there is no sampler 'tpa'; did you mean 'tpe'?"),
-        ({"name": ["cmaes"]}, "/sampler/name", "there is no sampler ['cmaes']; there is random, tpe"),
+        ({"name": ["grid"]}, "/sampler/name", "there is no sampler ['grid']; there is cmaes, nsgaii, random, tpe"),
         (
             {"name": "tpe", "n_startup": 1},
             "/sampler/n_startup",
