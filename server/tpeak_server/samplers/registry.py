@@ -151,3 +151,11 @@ _SAMPLERS: Registry[Sampler] = Registry(
 
 resolve = _SAMPLERS.resolve
 build = _SAMPLERS.build
+
+
+def check_objectives(sampler: Mapping[str, Any], objectives: int) -> None:
+    """Raises Invalid where a resolved sampler cannot search for that many objectives."""
+    if sampler["name"] == CmaEsSampler.kind and objectives > 1:
+        raise Invalid(
+            "CMA-ES has one objective; for several there are nsgaii and tpe", where=pointer(["sampler", "name"])
+        )
