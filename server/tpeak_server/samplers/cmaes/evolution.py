@@ -191,11 +191,13 @@ class Course:
             "seed": 0,
             "population_size": popsize,
         }
-        if self._rules.separable and d > 1:
-            return cmaes.SepCMA(**common)
-        if self._rules.margin:
-            return cmaes.CMAwM(**common, cov=_copied(start.cov), steps=self._steps)
-        return cmaes.CMA(**common, cov=_copied(start.cov), lr_adapt=self._rules.lr_adapt)
+        # A generation of 2 or 3 has one parent: there is no covariance to learn, and a quotient is infinite.
+        with np.errstate(divide="ignore"):
+            if self._rules.separable and d > 1:
+                return cmaes.SepCMA(**common)
+            if self._rules.margin:
+                return cmaes.CMAwM(**common, cov=_copied(start.cov), steps=self._steps)
+            return cmaes.CMA(**common, cov=_copied(start.cov), lr_adapt=self._rules.lr_adapt)
 
 
 def _copied(cov: Floats | None) -> Floats | None:
