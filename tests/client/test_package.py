@@ -53,7 +53,7 @@ MIRRORED = [
         (f"{name}.__init__", getattr(optuna.samplers, name).__init__, getattr(tpeak.samplers, name).__init__)
         for name in (
             *("TPESampler", "RandomSampler", "GridSampler", "BruteForceSampler", "QMCSampler"),
-            *("PartialFixedSampler", "GPSampler"),
+            *("PartialFixedSampler", "GPSampler", "CmaEsSampler", "NSGAIISampler"),
         )
     ),
     *(

@@ -3,13 +3,16 @@ import math
 
 import pytest
 
+from tpeak import CategoricalDistribution, FloatDistribution, TrialState, create_trial
 from tpeak.errors import InvalidValue
 from tpeak.pruners import MedianPruner, NopPruner, PercentilePruner
 from tpeak.samplers import (
     AutoSampler,
     BruteForceSampler,
+    CmaEsSampler,
     GPSampler,
     GridSampler,
+    NSGAIISampler,
     PartialFixedSampler,
     QMCSampler,
     RandomSampler,
@@ -92,6 +95,24 @@ def test_settings_know_their_wire_form():
         lambda: GPSampler(n_startup_trials=-1),
         lambda: GPSampler(independent_sampler=RandomSampler()),
         lambda: GPSampler(constraints_func=lambda trial: [0.0]),
+        lambda: CmaEsSampler(sigma0=0.0),
+        lambda: CmaEsSampler(n_startup_trials=-1),
+        lambda: CmaEsSampler(popsize=1),
+        lambda: CmaEsSampler(restart_strategy="pop"),
+        lambda: CmaEsSampler(use_separable_cma=True, with_margin=True),
+        lambda: CmaEsSampler(lr_adapt=True, with_margin=True),
+        lambda: CmaEsSampler(source_trials=[]),
+        lambda: CmaEsSampler(source_trials=[], sigma0=0.1),
+        lambda: CmaEsSampler(source_trials=[], use_separable_cma=True),
+        lambda: CmaEsSampler(independent_sampler=CmaEsSampler()),
+        lambda: NSGAIISampler(population_size=1),
+        lambda: NSGAIISampler(population_size=2, crossover="spx"),
+        lambda: NSGAIISampler(crossover="blx"),
+        lambda: NSGAIISampler(mutation="gaussian"),
+        lambda: NSGAIISampler(mutation_prob=1.5),
+        lambda: NSGAIISampler(swapping_prob=math.nan),
+        lambda: NSGAIISampler(constraints_func=len),
+        lambda: NSGAIISampler(after_trial_strategy=len),
         lambda: MedianPruner(n_startup_trials=-1),
         lambda: MedianPruner(n_warmup_steps=-1),
         lambda: MedianPruner(interval_steps=0),
@@ -120,6 +141,44 @@ def test_only_settings_other_than_the_defaults_travel():
     assert TPESampler(**given).wire() == {"name": "tpe", **given}
     assert TPESampler(reference="optuna5").wire() == {"name": "tpe", "reference": "optuna5"}
     assert TPESampler(multivariate=True, group=True).wire() == {"name": "tpe", "multivariate": True, "group": True}
+
+
+def test_evolutionary_settings_know_their_wire_form():
+    assert CmaEsSampler(seed=3, warn_independent_sampling=False).wire() == {"name": "cmaes"}
+    assert NSGAIISampler(seed=3, crossover="uniform").wire() == {"name": "nsgaii"}
+    assert CmaEsSampler(
+        x0={"x": 1}, n_startup_trials=0, independent_sampler=TPESampler(n_startup_trials=5), with_margin=True
+    ).wire() == {
+        "name": "cmaes",
+        "n_startup_trials": 0,
+        "with_margin": True,
+        "x0": {"x": 1},
+        "independent_sampler": {"name": "tpe", "n_startup_trials": 5},
+    }
+    assert NSGAIISampler(population_size=20, crossover="sbx", mutation_prob=0.0).wire() == {
+        "name": "nsgaii",
+        "population_size": 20,
+        "crossover": "sbx",
+        "mutation_prob": 0.0,
+    }
+
+
+def test_of_source_trials_the_numbers_travel():
+    x = {"x": FloatDistribution(0, 1), "kind": CategoricalDistribution(["a"])}
+    trials = [
+        create_trial(value=2.0, params={"x": 0.25, "kind": "a"}, distributions=x),
+        create_trial(
+            state=TrialState.PRUNED,
+            params={"x": 0.5, "kind": "a"},
+            distributions=x,
+            intermediate_values={0: 9.0, 3: 7.0},
+        ),
+        create_trial(state=TrialState.FAIL, params={"x": 0.5, "kind": "a"}, distributions=x),
+    ]
+    complete, pruned = {"params": {"x": 0.25}, "value": 2.0}, {"params": {"x": 0.5}, "value": 7.0}
+    assert CmaEsSampler(source_trials=trials).wire()["source_trials"] == [complete]
+    both = CmaEsSampler(source_trials=trials, consider_pruned_trials=True)
+    assert both.wire()["source_trials"] == [complete, pruned]
 
 
 def test_what_has_no_effect_is_taken_and_does_not_travel():

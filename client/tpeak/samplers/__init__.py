@@ -6,8 +6,10 @@ from typing import TypeAlias
 
 from tpeak.samplers.auto import AutoSampler
 from tpeak.samplers.brute_force import BruteForceSampler
+from tpeak.samplers.cmaes import CmaEsSampler
 from tpeak.samplers.gp import GPSampler
 from tpeak.samplers.grid import GridSampler
+from tpeak.samplers.nsgaii import NSGAIISampler
 from tpeak.samplers.partial_fixed import PartialFixedSampler
 from tpeak.samplers.qmc import QMCSampler
 from tpeak.samplers.random import RandomSampler
@@ -16,8 +18,10 @@ from tpeak.samplers.tpe import TPESampler
 Sampler: TypeAlias = (
     AutoSampler
     | BruteForceSampler
+    | CmaEsSampler
     | GPSampler
     | GridSampler
+    | NSGAIISampler
     | PartialFixedSampler
     | QMCSampler
     | RandomSampler
@@ -27,8 +31,10 @@ Sampler: TypeAlias = (
 __all__ = [
     "AutoSampler",
     "BruteForceSampler",
+    "CmaEsSampler",
     "GPSampler",
     "GridSampler",
+    "NSGAIISampler",
     "PartialFixedSampler",
     "QMCSampler",
     "RandomSampler",

@@ -10,6 +10,8 @@
 | violation | (n,) | sum of the positive constraint values; 0 feasible, inf lost |
 | columns[name] | (n,) | the parameter's internal value, NaN where the trial does not have it |
 | pending[name] | (m,) | the same for pending trials, in trial order |
+| signs | (objectives,) | what turns a value into a loss: 1, or -1 where larger is better |
+| generations[kind] | (n,) | in which generation of that kind of sampler the trial was proposed, NONE where in none |
 
 Categorical columns hold indices into the *current* distribution's choices, NaN for a choice that is gone; numeric
 columns may hold values outside of the current range where the range was another one.
@@ -17,6 +19,7 @@ columns may hold values outside of the current range where the range was another
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -29,6 +32,9 @@ from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.trial import UNFINISHED, TrialState
 
 Floats: TypeAlias = NDArray[np.float64]
+
+NONE = -1
+"""Stands for the generation of a trial that belongs to none."""
 
 
 class Outcome(IntEnum):
@@ -88,11 +94,13 @@ class View:
     violation: Floats
     columns: Mapping[str, Floats]
     tried: Tries | None = None
+    signs: Sequence[float] = (1.0,)
+    generations: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """One drawn point: internal values by name, and where they come from (`startup`, `tpe`, `random`).
+    """One drawn point: internal values by name, and where they come from (`startup`, `tpe`, `cmaes 3`).
 
     `distributions` are those of the values where they are not the ones of the space asked for; `fixed` are external
     values for names of which no distribution is known yet.
@@ -102,6 +110,18 @@ class Suggestion:
     origin: str
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+def origin_in(kind: str, generation: int) -> str:
+    """The origin of what a sampler of this kind proposes in this generation."""
+    return f"{kind} {generation}"
+
+
+def generation_of(origin: str) -> tuple[str, int] | None:
+    """The kind of sampler and the generation that an origin names, None where it names none."""
+    kind, _, generation = origin.partition(" ")
+    # An imported trial's origin is anything.
+    return (kind, int(generation)) if re.fullmatch("[0-9]{1,9}", generation) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

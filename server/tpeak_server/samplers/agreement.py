@@ -1,4 +1,4 @@
-"""Whether a sampler's settings mean something in the study's space."""
+"""Whether a sampler's settings agree with the study's space and objectives."""
 
 from __future__ import annotations
 
@@ -37,3 +37,11 @@ def _check_values(values: Mapping[str, list[Any]], space: Space, at: str, *, lis
                     space[name].to_internal(value)
             except InvalidValue as error:
                 raise Invalid(error.message, where=at + pointer([name, index] if listed else [name])) from None
+
+
+def check_objectives(sampler: Mapping[str, Any], objectives: int, at: str = "/sampler") -> None:
+    """Raises Invalid where a resolved sampler cannot search for that many objectives."""
+    if sampler["name"] == "partial_fixed":
+        check_objectives(sampler["base_sampler"], objectives, f"{at}/base_sampler")
+    elif sampler["name"] == "cmaes" and objectives > 1:
+        raise Invalid("CMA-ES has one objective; for several there are nsgaii and tpe", where=f"{at}/name")

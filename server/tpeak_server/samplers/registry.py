@@ -10,9 +10,16 @@ from tpeak_server.domain.errors import Invalid
 from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Number, Registry, shown
 from tpeak_server.samplers.auto import AutoSampler
 from tpeak_server.samplers.brute_force import BruteForceSampler
+from tpeak_server.samplers.cmaes import CmaEsSampler
+from tpeak_server.samplers.cmaes.evolution import MOST_POPULATION, Rules
+from tpeak_server.samplers.cmaes.sampler import LEAST_SIGMA
+from tpeak_server.samplers.cmaes.settings import Point, Sources
 from tpeak_server.samplers.distances import Distances
 from tpeak_server.samplers.gp import GPSampler
 from tpeak_server.samplers.grid import Grid, GridSampler
+from tpeak_server.samplers.nsgaii import NSGAIISampler
+from tpeak_server.samplers.nsgaii.children import Rules as NSGAIIRules
+from tpeak_server.samplers.nsgaii.crossover import CROSSOVERS
 from tpeak_server.samplers.partial_fixed import PartialFixedSampler, Values
 from tpeak_server.samplers.qmc import QMCSampler
 from tpeak_server.samplers.random import RandomSampler
@@ -21,6 +28,12 @@ from tpeak_server.samplers.tpe import TPESampler
 
 MOST_CANDIDATES = 10_000
 """A study must not occupy the server with one suggestion."""
+
+MOST_SIGMA = 10.0
+"""In ranges: what is drawn from a wider distribution lies at their ends."""
+
+MOST_INDIVIDUALS = 1000
+"""In one population: each is compared with each."""
 
 LEAST_PRIOR, MOST_PRIOR = 1e-6, 1e6
 """The prior is to count for something, and so are the trials."""
@@ -65,6 +78,39 @@ def _partial_fixed(*, fixed_params: Mapping[str, Any], base_sampler: Mapping[str
     return PartialFixedSampler(fixed_params=fixed_params, base_sampler=build(base_sampler))
 
 
+def _cmaes(
+    *, independent_sampler: Mapping[str, Any] | None, use_separable_cma: bool, with_margin: bool, **full: Any
+) -> CmaEsSampler:
+    shaping = ("popsize", "lr_adapt", "restart_strategy", "inc_popsize")
+    rules = Rules(separable=use_separable_cma, margin=with_margin, **{name: full.pop(name) for name in shaping})
+    beside = None if independent_sampler is None else build(independent_sampler)
+    return CmaEsSampler(rules=rules, independent_sampler=beside, **full)
+
+
+def _cmaes_conflict(full: Mapping[str, Any]) -> tuple[str, str] | None:
+    started = full["x0"] is not None or full["sigma0"] is not None
+    if full["source_trials"] and started:
+        return "source_trials", "they say where to start: x0 and sigma0 must be null"
+    if full["source_trials"] and full["use_separable_cma"]:
+        return "source_trials", "they give a full covariance: use_separable_cma must be false"
+    if full["lr_adapt"] and (full["use_separable_cma"] or full["with_margin"]):
+        return "lr_adapt", "learning rates adapt with neither use_separable_cma nor with_margin"
+    if full["use_separable_cma"] and full["with_margin"]:
+        return "with_margin", "separable CMA-ES has no margin: use_separable_cma must be false"
+    return None
+
+
+def _nsgaii(*, population_size: int, **shaping: Any) -> NSGAIISampler:
+    return NSGAIISampler(population_size=population_size, rules=NSGAIIRules(**shaping))
+
+
+def _nsgaii_conflict(full: Mapping[str, Any]) -> tuple[str, str] | None:
+    parents, _ = CROSSOVERS[full["crossover"]]
+    if full["population_size"] < parents:
+        return "population_size", f"the crossover {full['crossover']!r} needs {parents} parents"
+    return None
+
+
 _SAMPLERS: Registry[Sampler] = Registry(
     "sampler",
     {
@@ -93,6 +139,36 @@ _SAMPLERS: Registry[Sampler] = Registry(
                 Flag(name="deterministic_objective", default=False),
                 Flag(name="deduplicate", default=True),
             ),
+        ),
+        "cmaes": Kind(
+            build=_cmaes,
+            settings=(
+                Point(name="x0"),
+                Number(name="sigma0", least=LEAST_SIGMA, most=MOST_SIGMA, optional=True),
+                Count(name="n_startup_trials", default=1),
+                Nested(name="independent_sampler", names=("random", "tpe"), optional=True),
+                Flag(name="consider_pruned_trials", default=False),
+                Choice(name="restart_strategy", words=("ipop", "bipop"), optional=True),
+                Count(name="popsize", least=2, most=MOST_POPULATION, optional=True),
+                Count(name="inc_popsize", default=-1, least=-1, most=100),
+                Flag(name="use_separable_cma", default=False),
+                Flag(name="with_margin", default=False),
+                Flag(name="lr_adapt", default=False),
+                Sources(name="source_trials"),
+            ),
+            conflict=_cmaes_conflict,
+        ),
+        "nsgaii": Kind(
+            build=_nsgaii,
+            settings=(
+                Count(name="population_size", default=50, least=2, most=MOST_INDIVIDUALS),
+                Choice(name="mutation", words=("polynomial",), optional=True),
+                Number(name="mutation_prob", least=0.0, most=1.0, optional=True),
+                Choice(name="crossover", words=tuple(CROSSOVERS), default="uniform"),
+                Number(name="crossover_prob", default=0.9, least=0.0, most=1.0),
+                Number(name="swapping_prob", default=0.5, least=0.0, most=1.0),
+            ),
+            conflict=_nsgaii_conflict,
         ),
         "tpe": Kind(
             build=TPESampler,

@@ -82,6 +82,14 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
+class Counts(Protocol):
+    """A sampler that counts the trials of its generations: its view is never to lag behind."""
+
+    kind: str
+    """Its name in `View.generations`, and in the origin of what it proposes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """One suggestion, drawn again, with all that it was chosen from.

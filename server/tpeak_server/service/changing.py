@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from tpeak_server.domain.study import StudyState
-from tpeak_server.samplers.agreement import check_space
+from tpeak_server.samplers.agreement import check_objectives, check_space
 from tpeak_server.service.adding import first_answer, remember
 from tpeak_server.service.commands import Archive, ChangeStudy
 from tpeak_server.service.ledger import Ledger
@@ -21,6 +21,7 @@ def change_study(ledger: Ledger, command: ChangeStudy) -> object:
     settings: dict[str, Any] = dict(command.settings)
     if "sampler" in settings:
         check_space(settings["sampler"], ledger.study.space)
+        check_objectives(settings["sampler"], len(ledger.study.directions))
     if "user_attrs" in settings:
         settings["user_attrs"] = {**ledger.study.user_attrs, **settings["user_attrs"]}
     if "name" in settings and settings["name"] != ledger.study.name:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
 from tpeak_server.domain.hosts import Host
-from tpeak_server.domain.observations import Floats, Outcome, Tries, View
+from tpeak_server.domain.observations import NONE, Floats, Outcome, Tries, View, generation_of
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
 from tpeak_server.service.tried import TriedTrials
@@ -105,6 +105,7 @@ class History:
         self._last_step: NDArray[np.int64] = np.full(FIRST_ROWS, -1, dtype=np.int64)
         self._last_loss: Floats = np.full(FIRST_ROWS, np.nan)
         self._columns: dict[str, Column] = {}
+        self._generations: dict[str, NDArray[np.int32]] = {}
         self._view: View | None = None
         self._view_space: Mapping[str, Distribution] = {}
         self.apply(delta)
@@ -222,11 +223,20 @@ class History:
         if record.curve:
             self._last_step[number] = last = max(record.curve)
             self._last_loss[number] = self.study.signs[0] * record.curve[last][0]
+        self._write_generation(number, trial.origin)
         for name, (distribution_id, value) in record.params(self.interned).items():
             column = self._columns.get(name)
             if column is None:
                 column = self._columns[name] = Column(self._rows)
             column.values[number], column.ids[number] = value, distribution_id
+
+    def _write_generation(self, number: int, origin: str) -> None:
+        found = generation_of(origin)
+        if found is not None:
+            kind, generation = found
+            if kind not in self._generations:
+                self._generations[kind] = np.full(self._rows, NONE, dtype=np.int32)
+            self._generations[kind][number] = generation
 
     def _remember_proposal(self, trial: Trial) -> None:
         self._proposals[trial.number] = trial.proposed
@@ -239,6 +249,8 @@ class History:
         self._outcome[number], self._violation[number] = SILENT, 0.0
         self._loss[number] = self._last_loss[number] = math.nan
         self._last_step[number] = -1
+        for generation in self._generations.values():
+            generation[number] = NONE
         for column in self._columns.values():
             column.values[number], column.ids[number] = math.nan, -1
 
@@ -252,6 +264,8 @@ class History:
         self._violation = np.concatenate([self._violation, np.zeros(more)])
         self._last_step = np.concatenate([self._last_step, np.full(more, -1, dtype=np.int64)])
         self._last_loss = np.concatenate([self._last_loss, np.full(more, np.nan)])
+        for kind, generation in self._generations.items():
+            self._generations[kind] = np.concatenate([generation, np.full(more, NONE, dtype=np.int32)])
         for column in self._columns.values():
             column.grow(self._rows)
 
@@ -267,6 +281,8 @@ class History:
             violation=self._violation[rows],
             columns={name: self._column(name, distribution, rows) for name, distribution in space.items()},
             tried=self._tried.tries_in(space, self.interned),
+            signs=self.study.signs,
+            generations={kind: generation[rows] for kind, generation in self._generations.items()},
         )
 
     def _column(self, name: str, distribution: Distribution, rows: NDArray[np.int64]) -> Floats:

@@ -2,7 +2,8 @@
 
 The proposal of number n depends on the study's seed, n, the history at a seq W, what was running at W, and the numbers
 created after W and below n; on nothing else. W is stored with the trial. It may lag behind by a fiftieth of the
-history: a sampler's model of it is then worth keeping, and one trial in fifty changes it little.
+history: a sampler's model of it is then worth keeping, and one trial in fifty changes it little. A sampler that counts
+the trials of a generation sees all there are: it would go on drawing from one that is over.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.samplers.registry import build
-from tpeak_server.samplers.seam import Sampler, Stream, walks
+from tpeak_server.samplers.seam import Counts, Sampler, Stream, walks
 from tpeak_server.service.commands import Ask, Suggest
 from tpeak_server.service.history import KEPT_PROPOSALS, History, translated
 from tpeak_server.service.ledger import Ledger
@@ -106,7 +107,8 @@ class Sampling:
         if self.walks(history.study):
             return walkers_scene(history, space)
         scene = self._scene
-        if scene is None or scene.space != space or _outdated(scene, history):
+        lag = 0.0 if isinstance(self.sampler(history.study), Counts) else LAG
+        if scene is None or scene.space != space or _outdated(scene, history, lag):
             scene = scene_of(history, space)
         elif scene.next < history.clock.next_number:
             since = history.proposed_since(scene.next, space)
@@ -209,12 +211,12 @@ def walkers_scene(history: History, space: Mapping[str, Distribution]) -> Scene:
     return replace(scene, view=replace(scene.view, tried=history.tries()))
 
 
-def _outdated(scene: Scene, history: History) -> bool:
+def _outdated(scene: Scene, history: History, lag: float) -> bool:
     if scene.forgotten != history.forgotten:
         return True
     seen = len(scene.view.numbers)
     missed, created = history.teaching() - seen, history.clock.next_number - scene.first
-    return missed > min(MAX_LAG, LAG * seen) or created > KEPT_PROPOSALS // 2
+    return missed > min(MAX_LAG, lag * seen) or created > KEPT_PROPOSALS // 2
 
 
 def known_values(record: TrialRecord, interned: Mapping[int, Interned], wanted: str) -> dict[str, float]:

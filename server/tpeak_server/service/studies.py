@@ -12,7 +12,7 @@ from typing import Any
 from tpeak_server.domain.errors import RequestIdReused, StudyExists, StudyNotFound
 from tpeak_server.domain.study import Direction, Study
 from tpeak_server.pruners.registry import resolve as resolve_pruner
-from tpeak_server.samplers.agreement import check_space
+from tpeak_server.samplers.agreement import check_objectives, check_space
 from tpeak_server.samplers.registry import resolve as resolve_sampler
 from tpeak_server.storage import studies
 from tpeak_server.storage.database import Database, Driver
@@ -128,6 +128,7 @@ def _wanted(new: NewStudy) -> Study:
     }
     settings = resolved({**defaults, **new.settings})
     check_space(settings["sampler"], settings.get("space"))
+    check_objectives(settings["sampler"], len(settings["directions"]))
     # The sign bit stays clear: ids are positive bigints.
     return Study(id=secrets.randbits(63), name=new.name, **settings)
 

@@ -2,6 +2,7 @@ import pytest
 
 from tpeak_server.domain.errors import Invalid
 from tpeak_server.samplers import RandomSampler, TPESampler, build, resolve
+from tpeak_server.samplers.agreement import check_objectives
 
 TPE = {
     "name": "tpe",
@@ -58,6 +59,44 @@ def test_what_is_given_stands() -> None:
     assert resolve(other) == other
 
 
+def test_the_evolutionary_samplers_have_optunas_defaults() -> None:
+    cmaes = {
+        "name": "cmaes",
+        "x0": None,
+        "sigma0": None,
+        "n_startup_trials": 1,
+        "independent_sampler": None,
+        "consider_pruned_trials": False,
+        "restart_strategy": None,
+        "popsize": None,
+        "inc_popsize": -1,
+        "use_separable_cma": False,
+        "with_margin": False,
+        "lr_adapt": False,
+        "source_trials": None,
+    }
+    assert resolve({"name": "cmaes"}) == cmaes
+    beside = {"name": "tpe", "n_startup_trials": 3}
+    assert resolve({"name": "cmaes", "independent_sampler": beside})["independent_sampler"] == {**TPE, **beside}
+    assert resolve({"name": "nsgaii"}) == {
+        "name": "nsgaii",
+        "population_size": 50,
+        "mutation": None,
+        "mutation_prob": None,
+        "crossover": "uniform",
+        "crossover_prob": 0.9,
+        "swapping_prob": 0.5,
+    }
+
+
+def test_cma_es_has_one_objective() -> None:
+    check_objectives({"name": "cmaes"}, 1)
+    check_objectives({"name": "nsgaii"}, 3)
+    with pytest.raises(Invalid) as refused:
+        check_objectives({"name": "cmaes"}, 2)
+    assert refused.value.where == "/sampler/name"
+
+
 def test_a_spec_from_before_there_were_more_settings_still_builds() -> None:
     old = {"name": "tpe", "n_startup_trials": 2, "n_ei_candidates": 24}
     assert resolve(old) == {**TPE, **old}
@@ -79,12 +118,18 @@ def test_a_sampler_is_built_with_its_settings() -> None:
 @pytest.mark.parametrize(
     ("spec", "where", "message"),
     [
-        ({}, "/sampler/name", "a sampler needs a name: brute_force or grid or partial_fixed or qmc or random or tpe"),
+        (
+            {},
+            "/sampler/name",
+            "a sampler needs a name: auto or brute_force or cmaes or gp or grid or nsgaii or partial_fixed or qmc or random"
+            " or tpe",
+        ),
         ({"name": "tpa"}, "/sampler/name", "there is no sampler 'tpa'; did you mean 'tpe'?"),
         (
-            {"name": ["cmaes"]},
+            {"name": ["bayes"]},
             "/sampler/name",
-            "there is no sampler ['cmaes']; there is brute_force, grid, partial_fixed, qmc, random, tpe",
+            "there is no sampler ['bayes']; there is auto, brute_force, cmaes, gp, grid, nsgaii, partial_fixed, qmc, random,"
+            " tpe",
         ),
         (
             {"name": "tpe", "n_startup": 1},
@@ -147,6 +192,36 @@ def test_a_sampler_is_built_with_its_settings() -> None:
             {"name": "tpe", "group": True, "multivariate": False},
             "/sampler/group",
             "group draws parameters jointly: it needs multivariate to be true or null",
+        ),
+        (
+            {"name": "cmaes", "independent_sampler": {"name": "cmaes"}},
+            "/sampler/independent_sampler",
+            "independent_sampler must be the settings of random or tpe, got {'name': 'cmaes'}",
+        ),
+        (
+            {"name": "cmaes", "independent_sampler": {"name": "tpe", "n_startup_trials": -1}},
+            "/sampler/independent_sampler/n_startup_trials",
+            "n_startup_trials must lie within 0 .. 9007199254740992, got -1",
+        ),
+        (
+            {"name": "cmaes", "x0": {"x": "a"}},
+            "/sampler/x0/x",
+            "x must be a finite number, got 'a'",
+        ),
+        (
+            {"name": "cmaes", "source_trials": [{"params": {"x": 1}, "value": 1}, {"params": {}}]},
+            "/sampler/source_trials/1",
+            "a trial must have params and value, got {'params': {}}",
+        ),
+        (
+            {"name": "cmaes", "source_trials": [{"params": {"x": 1}, "value": 1}], "sigma0": 0.1},
+            "/sampler/source_trials",
+            "they say where to start: x0 and sigma0 must be null",
+        ),
+        (
+            {"name": "nsgaii", "population_size": 2, "crossover": "undx"},
+            "/sampler/population_size",
+            "the crossover 'undx' needs 3 parents",
         ),
         (
             {"name": "tpe", "gamma": 0.1},

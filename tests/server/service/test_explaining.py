@@ -82,6 +82,26 @@ def test_every_trial_of_interleaved_workers_is_drawn_again_the_same(
     assert Counter(origins)["tpe"] >= 15
 
 
+@pytest.mark.parametrize(
+    ("sampler", "last"),
+    [
+        ({"name": "cmaes", "popsize": 4, "with_margin": True, "consider_pruned_trials": True}, "cmaes 3"),
+        ({"name": "nsgaii", "population_size": 4}, "nsgaii 3"),
+    ],
+)
+def test_what_a_generation_was_drawn_from_is_computed_again(
+    service: Service, make_study: MakeStudy, sampler: dict[str, Any], last: str
+) -> None:
+    study = make_study(max_trials=60, seed=7, sampler=sampler)
+
+    async def work() -> None:
+        await asyncio.gather(*(worker(study, index % 2, random.Random(index)) for index in range(3)))
+
+    service.run(work())
+    assert outcomes(study, range(60)) == {"same": 60}
+    assert last in {explained(study, number)["origin"] for number in range(60)}
+
+
 def test_trials_that_run_at_once_are_drawn_again_in_sight_of_one_another(make_study: MakeStudy) -> None:
     study = make_study(seed=3, sampler={"name": "tpe", "n_startup_trials": 5})
     for trial in study.ask(count=8, distributions=SPACE):

@@ -195,3 +195,16 @@ def test_a_lost_trial_s_curve_is_not_that_of_the_result_that_comes_after_it() ->
     history.apply(delta(record(0, TrialState.PRUNED, values=None), seq=2))
     view = history.view({"x": X})
     assert (view.last_step.tolist(), str(view.last_loss[0]), view.violation.tolist()) == ([-1], "nan", [0.0])
+
+
+def test_a_trial_s_generation_is_read_from_its_origin() -> None:
+    origins = ["cmaes 3", "enqueued", "nsgaii 0", "cmaes 04", "cmaes x"]
+    history = History(delta(*(record(number, origin=origin) for number, origin in enumerate(origins))))
+    view = history.view({"x": X})
+    assert {kind: generation.tolist() for kind, generation in view.generations.items()} == {
+        "cmaes": [3, -1, -1, 4, -1],
+        "nsgaii": [-1, -1, 0, -1, -1],
+    }
+    history.apply(delta(record(300, origin="cmaes 7"), record(0, deleted=True), seq=2))
+    assert history.view({"x": X}).generations["cmaes"].tolist() == [-1, -1, 4, -1, 7]
+    assert view.signs == (-1.0,)
