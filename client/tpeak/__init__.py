@@ -32,6 +32,7 @@ from tpeak.errors import (
 from tpeak.explanation import Explanation
 from tpeak.frozen import FrozenTrial, create_trial
 from tpeak.states import StudyDirection, TrialState
+from tpeak.stopping import StopWhen
 from tpeak.study import Study
 from tpeak.trial import Checkpoint, Trial
 
@@ -50,6 +51,7 @@ __all__ = [
     "NoTrialYet",
     "Preempted",
     "ServerUnreachable",
+    "StopWhen",
     "Study",
     "StudyDirection",
     "StudyExists",

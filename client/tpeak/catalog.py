@@ -14,6 +14,7 @@ from tpeak.pruners import Pruner
 from tpeak.routes import StudyRoutes
 from tpeak.samplers import Sampler
 from tpeak.states import StudyDirection
+from tpeak.stopping import StopWhen
 from tpeak.study import Study
 from tpeak.wire import plain
 
@@ -37,15 +38,17 @@ def create_study(
     note: str | None = None,
     max_host_failures: int | None = None,
     late_results: Literal["accept", "refuse"] | None = None,
+    stop_when: StopWhen | None = None,
 ) -> Study:
     """A new study on the server at the URL `storage`, or, with `load_if_exists`, the one of that name.
 
     `max_trials` and `timeout` (seconds from the first ask) bound the study over all its workers. A worker that is
     silent for `lease_seconds` loses its trial to another, at most `max_attempts` times a trial; where `late_results`
     are "refuse", a result that it still brings does not count. A host on which `max_host_failures` trials in a row
-    fail within seconds pauses. `space` declares parameters in advance. What is left out is the server's default: TPE,
-    the median pruner, "minimize". Where the study was there with other settings they stand, and a warning names each.
-    Raises StudyExists, ValueError for settings that contradict each other, ServerUnreachable, Unauthorized.
+    fail within seconds pauses. The study ends by itself as `stop_when` says. `space` declares parameters in advance.
+    What is left out is the server's default: TPE, the median pruner, "minimize". Where the study was there with other
+    settings they stand, and a warning names each. Raises StudyExists, ValueError for settings that contradict each
+    other, ServerUnreachable, Unauthorized.
     """
     settings = {
         "name": f"no-name-{uuid.uuid4()}" if study_name is None else study_name,
@@ -59,6 +62,7 @@ def create_study(
         "max_attempts": max_attempts,
         "max_host_failures": max_host_failures,
         "late_results": late_results,
+        "stop_when": None if stop_when is None else stop_when.wire(),
         "space": None if space is None else specs(space),
         "user_attrs": None if user_attrs is None else plain(user_attrs),
         "tags": None if tags is None else list(tags),

@@ -249,7 +249,7 @@ class NoTrialYet(NoTrial):
 
 
 class StudyFinished(NoTrial):
-    """Nothing is left for this worker: the budget is used up, the study was stopped, or no trial fits its wall time."""
+    """Nothing is left for this worker: the budget is used up, the study has ended, or no trial fits its wall time."""
 
 
 class TrialPruned(TpeakError):

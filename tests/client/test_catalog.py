@@ -37,6 +37,7 @@ def test_everything_that_is_given_is_sent(creating, server, connection):
         user_attrs={"a": 1},
         tags=["t"],
         note="n",
+        stop_when=tpeak.StopWhen(target=0.5, patience=20),
     )
     (body,) = server.bodies("/studies")
     del body["request_id"]
@@ -55,6 +56,7 @@ def test_everything_that_is_given_is_sent(creating, server, connection):
         "user_attrs": {"a": 1},
         "tags": ["t"],
         "note": "n",
+        "stop_when": {"target": [0.5], "patience": 20},
     }
 
 

@@ -6,6 +6,7 @@ What is null, empty or false is left out. See docs/protocol.md.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -25,11 +26,13 @@ from tpeak_server.api.requests import (
     Scalar,
     Spec,
     Used,
+    Value,
     Values,
     distribution,
 )
 from tpeak_server.api.requests import _vector as vector
 from tpeak_server.domain import transfer
+from tpeak_server.domain.stopping import Progress
 from tpeak_server.domain.study import StudyState, to_path
 from tpeak_server.service.commands import ImportLines
 
@@ -64,8 +67,17 @@ def encoded(line: transfer.Line) -> bytes:
             body |= {"body": line.body, "received_at": time_out(line.received_at)}
         case transfer.EndLine():
             body = {"type": "end", "lines": line.lines, "trials": line.trials, "late_results": line.late_results}
-            body |= {"handed": line.handed, "state": str(line.state)}
+            body |= {"handed": line.handed, "state": str(line.state)} | _of_stopping(line)
     return _encoder.encode(body).encode() + b"\n"
+
+
+def _of_stopping(line: transfer.EndLine) -> dict[str, Any]:
+    best, unimproved = line.progress.best, line.progress.unimproved
+    return _given(
+        stop_reason=line.stop_reason,
+        best=None if best == math.inf else number_out(best),
+        unimproved=unimproved or None,
+    )
 
 
 def _study(line: transfer.StudyLine) -> dict[str, Any]:
@@ -297,6 +309,9 @@ class EndEntry(Body):
     late_results: Count
     handed: Count
     state: Literal["open", "paused", "stopped", "archived"]
+    stop_reason: Text | None = None
+    best: Value = math.inf
+    unimproved: Count = 0
 
     def domain(self, where: str) -> transfer.EndLine:
         return transfer.EndLine(
@@ -305,6 +320,8 @@ class EndEntry(Body):
             late_results=self.late_results,
             handed=self.handed,
             state=StudyState(self.state),
+            stop_reason=self.stop_reason,
+            progress=Progress(best=self.best, unimproved=self.unimproved),
         )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
 from tpeak_server.domain.errors import Invalid, InvalidDistribution, pointer
+from tpeak_server.domain.stopping import StopWhen
 from tpeak_server.domain.study import MIN_LEASE_SECONDS, Direction, LateResults
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.service import commands
@@ -27,7 +28,7 @@ MAX_LEASE_SECONDS = 7 * 24 * 3600.0
 MAX_INT32 = 2**31 - 1
 
 
-UNLIMITED = {"max_trials", "timeout_s", "max_host_failures"}
+UNLIMITED = {"max_trials", "timeout_s", "max_host_failures", "stop_when"}
 """Settings that null switches off."""
 
 
@@ -92,6 +93,16 @@ Spec = Annotated[FloatSpec | IntSpec | CategoricalSpec, Field(discriminator="typ
 Specs = dict[Name, Spec]
 
 
+class StopRule(Body):
+    """When a study stops by itself."""
+
+    target: Annotated[list[FiniteFloat], Field(min_length=1, max_length=MAX_VALUES)] | None = None
+    patience: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
+
+    def domain(self) -> StopWhen:
+        return StopWhen(target=_vector(self.target), patience=self.patience)
+
+
 class StudySettings(Body):
     """What can be set at the creation of a study and changed later."""
 
@@ -103,6 +114,7 @@ class StudySettings(Body):
     max_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
     max_host_failures: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
     late_results: Literal["accept", "refuse"] | None = None
+    stop_when: StopRule | None = None
     user_attrs: Attrs | None = None
     tags: Annotated[list[Name], Field(max_length=100)] | None = None
     note: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
@@ -117,6 +129,8 @@ class StudySettings(Body):
             kept["directions"] = tuple(map(Direction, kept["directions"]))
         if "late_results" in kept:
             kept["late_results"] = LateResults(kept["late_results"])
+        if self.stop_when is not None:
+            kept["stop_when"] = self.stop_when.domain()
         return kept
 
 

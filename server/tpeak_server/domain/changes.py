@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tpeak_server.domain.hosts import Host
+from tpeak_server.domain.stopping import Progress
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.transfer import Epoch, EpochReport, LateLine, TrialLine
 from tpeak_server.domain.trial import Interned, Lease, Report, Suggested, Trial, TrialRecord
@@ -15,11 +16,15 @@ from tpeak_server.domain.trial import Interned, Lease, Report, Suggested, Trial,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """The row that every writer locks first: the next trial number, how many were handed out, and the last seq."""
+    """The row that every writer locks first: the next trial number, how many were handed out, and the last seq.
+
+    `progress` is what `stop_when` looks at; it is kept only where the study has such a rule.
+    """
 
     next_number: int
     handed: int
     seq: int
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.stopping import Progress
 from tpeak_server.domain.study import StudyState
 
 Placed: TypeAlias = Mapping[str, tuple[int, Any]]
@@ -119,13 +120,15 @@ class LateLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndLine:
-    """That nothing is missing; `handed` is how much of the budget is used up, `state` what the study is."""
+    """That nothing is missing; `handed` is how much of the budget is used up, `state` what the study is, and why."""
 
     lines: int
     trials: int
     late_results: int
     handed: int
     state: StudyState
+    stop_reason: str | None = None
+    progress: Progress = field(default_factory=Progress)
 
 
 Line: TypeAlias = StudyLine | DistributionLine | TrialLine | MoreLine | LateLine | EndLine

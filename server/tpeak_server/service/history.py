@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,6 +167,13 @@ class History:
     def teaching(self) -> int:
         """How many trials teach the sampler."""
         return sum(self.counts[state] for state in TEACHES)
+
+    def feasible_losses(self, without: Container[int | None]) -> Iterator[tuple[float, ...]]:
+        """The losses of the complete and feasible trials whose numbers are not in `without`."""
+        rows = np.flatnonzero((self._outcome == Outcome.COMPLETE) & (self._violation == 0.0))
+        for number, losses in zip(rows.tolist(), self._loss[rows].tolist(), strict=True):
+            if number not in without:
+                yield tuple(losses)
 
     def _replace(self, record: TrialRecord) -> None:
         number, state = record.trial.number, record.trial.state

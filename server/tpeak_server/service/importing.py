@@ -241,9 +241,10 @@ def _set_state(ledger: Ledger, end: EndLine | None) -> None:
     """Pauses the study until the end, which says how much is handed out and in which state it was."""
     state = StudyState.PAUSED if end is None else end.state
     if end is not None:
-        ledger.handed = end.handed
+        ledger.handed, ledger.progress = end.handed, end.progress
         # Archiving is for whoever imports: the name of an archived study is free.
         state = StudyState.STOPPED if state is StudyState.ARCHIVED else state
     if state is not ledger.study.state:
-        ledger.study = ledger.changes.study = replace(ledger.study, state=state)
+        reason = end.stop_reason if end is not None and state is StudyState.STOPPED else None
+        ledger.study = ledger.changes.study = replace(ledger.study, state=state, stop_reason=reason)
         ledger.event(CHANGED_TO[state])

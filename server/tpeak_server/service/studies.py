@@ -30,6 +30,7 @@ COMPARED = (
     "max_attempts",
     "max_host_failures",
     "late_results",
+    "stop_when",
 )
 """Settings that a second creator of a study may contradict, and is told so."""
 
@@ -128,6 +129,8 @@ def _wanted(new: NewStudy) -> Study:
     }
     settings = resolved({**defaults, **new.settings})
     check_choices(settings["sampler"], settings.get("space"))
+    if settings.get("stop_when") is not None:
+        settings["stop_when"].check(len(settings["directions"]))
     # The sign bit stays clear: ids are positive bigints.
     return Study(id=secrets.randbits(63), name=new.name, **settings)
 
@@ -162,7 +165,7 @@ def _shown(value: Any) -> Any:
         return list(value)
     if isinstance(value, Mapping):
         return {name: item.spec() if hasattr(item, "spec") else item for name, item in value.items()}
-    return value
+    return value.spec() if hasattr(value, "spec") else value
 
 
 async def _with_counts(connection: Driver, found: Sequence[Study]) -> list[tuple[Study, StudyCounts]]:

@@ -23,7 +23,7 @@ from tpeak_server.domain.transfer import (
 from tpeak_server.domain.trial import Interned, TrialState
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.history import INTERNED
-from tpeak_server.storage.rows import interned_from_row
+from tpeak_server.storage.rows import CLOCK_COLUMNS, clock_from_row, interned_from_row
 
 REPORTS_A_LINE = 1000
 ATTRS_A_LINE = 64 * 1024
@@ -36,10 +36,11 @@ ATTRS_AHEAD = 20
 
 SETTINGS = (
     "name", "directions", "sampler", "pruner", "space", "seed", "max_trials", "timeout_s", "lease_seconds",
-    "max_attempts", "max_host_failures", "late_results", "user_attrs", "tags", "note",
+    "max_attempts", "max_host_failures", "late_results", "stop_when", "user_attrs", "tags",
+    "note",
 )  # fmt: skip
 STUDY = f"""
-SELECT {", ".join(SETTINGS)}, state, created_at, handed, seq, incarnation::text,
+SELECT {", ".join(SETTINGS)}, state, stop_reason, created_at, {CLOCK_COLUMNS}, incarnation::text,
     (SELECT version_num FROM alembic_version)
 FROM studies JOIN study_clocks ON study_id = id, meta WHERE id = %(study)s
 """
@@ -112,12 +113,16 @@ async def study_lines(connection: Driver, study_id: int) -> AsyncGenerator[Line]
     row = await (await connection.execute(STUDY, keys)).fetchone()
     if row is None:
         raise StudyNotFound("there is no such study; it may have been made on another database")
-    *settings, state, created_at, handed, seq, incarnation, schema = row
+    settings, (state, stop_reason, created_at, *of_clock, incarnation, schema) = (
+        row[: len(SETTINGS)],
+        row[len(SETTINGS) :],
+    )
+    clock = clock_from_row(of_clock)
     yield StudyLine(
         id=study_id,
         schema=schema,
         incarnation=incarnation,
-        seq=seq,
+        seq=clock.seq,
         created_at=created_at,
         settings=dict(zip(SETTINGS, settings, strict=True)),
     )
@@ -134,7 +139,15 @@ async def study_lines(connection: Driver, study_id: int) -> AsyncGenerator[Line]
         lines += 1
         late_results += 1
         yield late
-    yield EndLine(lines=lines, trials=trials, late_results=late_results, handed=handed, state=StudyState(state))
+    yield EndLine(
+        lines=lines,
+        trials=trials,
+        late_results=late_results,
+        handed=clock.handed,
+        state=StudyState(state),
+        stop_reason=stop_reason,
+        progress=clock.progress,
+    )
 
 
 def _distributions(interned: list[Interned]) -> list[DistributionLine]:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tpeak_server.domain.changes import Clock, Delta
+from tpeak_server.domain.changes import Delta
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.trial import Lease, Report, Trial, TrialRecord, up_to_checkpoint
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.rows import (
+    CLOCK_COLUMNS,
     HOST_COLUMNS,
     INTERNED_COLUMNS,
     LEASE_COLUMNS,
@@ -19,6 +20,7 @@ from tpeak_server.storage.rows import (
     STUDY_COLUMNS,
     SUGGESTION_COLUMNS,
     TRIAL_COLUMNS,
+    clock_from_row,
     host_from_row,
     interned_from_row,
     lease_from_row,
@@ -28,7 +30,7 @@ from tpeak_server.storage.rows import (
     trial_from_row,
 )
 
-CLOCK = "SELECT next_number, handed, seq FROM study_clocks WHERE study_id = %(study)s"
+CLOCK = f"SELECT {CLOCK_COLUMNS} FROM study_clocks WHERE study_id = %(study)s"
 STUDY = f"SELECT {STUDY_COLUMNS} FROM studies WHERE id = %(study)s"
 INTERNED = f"SELECT {INTERNED_COLUMNS} FROM distributions WHERE study_id = %(study)s ORDER BY id"
 CHANGED = """
@@ -78,7 +80,7 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -
         if clock_row is None or study_row is None:
             raise StudyNotFound("there is no such study; it may have been made on another database")
         return Delta(
-            clock=Clock(next_number=clock_row[0], handed=clock_row[1], seq=clock_row[2]),
+            clock=clock_from_row(clock_row),
             study=study_from_row(study_row),
             interned=[interned_from_row(row) for row in await interned.fetchall()],
             records=_records(

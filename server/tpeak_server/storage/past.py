@@ -17,6 +17,7 @@ from tpeak_server.storage.rows import (
     REPORT_COLUMNS,
     SUGGESTION_COLUMNS,
     TRIAL_COLUMNS,
+    clock_from_row,
     interned_from_row,
     study_from_row,
 )
@@ -115,7 +116,7 @@ async def read(connection: Driver, study_id: int, number: int) -> Past:
         # What was sampled elsewhere has a seq of there.
         seq=before if sampled_at is None else min(sampled_at, before),
         created=created,
-        clock=Clock(next_number=clock_row[0], handed=clock_row[1], seq=clock_row[2]),
+        clock=clock_from_row(clock_row),
         study=study_from_row(study_row),
         interned={one.id: one for one in map(interned_from_row, interned_rows)},
     )

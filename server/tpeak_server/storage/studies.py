@@ -15,8 +15,8 @@ from tpeak_server.storage.rows import STUDY_COLUMNS, study_from_row
 CLAIM = "INSERT INTO study_names (name, study_id) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING study_id"
 CREATE = """
 INSERT INTO studies (id, name, directions, sampler, pruner, space, seed, state, max_trials, timeout_s, lease_seconds,
-    max_attempts, max_host_failures, late_results, user_attrs, tags, note)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    max_attempts, max_host_failures, late_results, stop_when, user_attrs, tags, note)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 START_CLOCK = "INSERT INTO study_clocks (study_id, seq) VALUES (%s, 1)"
 CREATED = "INSERT INTO events (study_id, seq, kind) VALUES (%s, 1, 'created')"
@@ -106,6 +106,7 @@ def _row(study: Study) -> tuple[Any, ...]:
         study.max_attempts,
         study.max_host_failures,
         str(study.late_results),
+        None if study.stop_when is None else json.dumps(study.stop_when.spec()),
         json.dumps(study.user_attrs),
         list(study.tags),
         study.note,

@@ -89,7 +89,15 @@ INSERT INTO outages (ended, began) VALUES (now() - interval '1 s', now() - inter
 """
 )
 
-ROWS = {"0001": ROWS_0001, "0002": ROWS_0002, "0003": ROWS_0003}
+ROWS_0004 = (
+    ROWS_0003
+    + """
+UPDATE studies SET stop_when = '{"target": [-1.0], "patience": 5}';
+UPDATE study_clocks SET best = 0.25, unimproved = 1;
+"""
+)
+
+ROWS = {"0001": ROWS_0001, "0002": ROWS_0002, "0003": ROWS_0003, "0004": ROWS_0004}
 """What a database of each revision may hold: every table has rows, and every state of a trial but pruned."""
 
 EMPTY_AT_HEAD = {"0001": {"hosts", "outages"}, "0002": {"outages"}}

@@ -28,6 +28,8 @@ class StudyReply(TypedDict):
     max_attempts: int
     max_host_failures: int | None
     late_results: str
+    stop_when: dict[str, Any] | None
+    stop_reason: str | None
     user_attrs: dict[str, Any]
     tags: list[str]
     note: str
@@ -75,6 +77,8 @@ def study(found: Study, counts: StudyCounts) -> StudyReply:
         max_attempts=found.max_attempts,
         max_host_failures=found.max_host_failures,
         late_results=str(found.late_results),
+        stop_when=None if found.stop_when is None else found.stop_when.spec(),
+        stop_reason=found.stop_reason,
         user_attrs=dict(found.user_attrs),
         tags=list(found.tags),
         note=found.note,
