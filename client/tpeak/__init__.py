@@ -35,6 +35,7 @@ from tpeak.states import StudyDirection, TrialState
 from tpeak.stopping import StopWhen
 from tpeak.study import Study
 from tpeak.trial import Checkpoint, Trial
+from tpeak.warm import WarmStart
 
 __all__ = [
     "AlreadyFinished",
@@ -62,6 +63,7 @@ __all__ = [
     "TrialPruned",
     "TrialState",
     "Unauthorized",
+    "WarmStart",
     "__version__",
     "cancel_study",
     "create_study",

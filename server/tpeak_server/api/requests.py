@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
-from tpeak_server.domain.errors import Invalid, InvalidDistribution, pointer
+from tpeak_server.domain.errors import Invalid, InvalidDistribution, StudyNotFound, pointer
 from tpeak_server.domain.stopping import StopWhen
-from tpeak_server.domain.study import MIN_LEASE_SECONDS, Direction, LateResults
+from tpeak_server.domain.study import MIN_LEASE_SECONDS, Direction, LateResults, from_path
 from tpeak_server.domain.trial import TrialState
+from tpeak_server.domain.warm import MAX_SOURCES, WarmSource
 from tpeak_server.service import commands
 from tpeak_server.service.application import Worker
 from tpeak_server.service.studies import NewStudy
@@ -26,6 +27,8 @@ MAX_VALUES = 16
 
 MAX_LEASE_SECONDS = 7 * 24 * 3600.0
 MAX_INT32 = 2**31 - 1
+
+MAX_WARM_WEIGHT = 10.0
 
 
 UNLIMITED = {"max_trials", "timeout_s", "max_host_failures", "stop_when"}
@@ -121,7 +124,9 @@ class StudySettings(Body):
 
     def given(self) -> dict[str, Any]:
         """The settings that the body names, as the domain has them; null stands for "no limit" where there is one."""
-        settings = self.model_dump(exclude_unset=True, exclude={"request_id", "if_exists", "space", "name"})
+        settings = self.model_dump(
+            exclude_unset=True, exclude={"request_id", "if_exists", "space", "name", "warm_start"}
+        )
         kept = {name: v for name, v in settings.items() if v is not None or name in UNLIMITED}
         if "tags" in kept:
             kept["tags"] = tuple(kept["tags"])
@@ -132,6 +137,20 @@ class StudySettings(Body):
         if self.stop_when is not None:
             kept["stop_when"] = self.stop_when.domain()
         return kept
+
+
+class WarmStart(Body):
+    """A study to learn from."""
+
+    study: Key
+    params: dict[Name, Name] = Field(default_factory=dict)
+    weight: Annotated[float, Field(gt=0, le=MAX_WARM_WEIGHT)] = 1.0
+
+    def domain(self, where: str) -> WarmSource:
+        study = from_path(self.study)
+        if study is None:
+            raise StudyNotFound("there is no such study to start from", where=f"{where}/study")
+        return WarmSource(study=study, params=self.params, weight=self.weight)
 
 
 class CreateStudy(StudySettings):
@@ -145,9 +164,13 @@ class CreateStudy(StudySettings):
     if_exists: Literal["error", "load"] = "error"
     space: Specs | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
+    warm_start: Annotated[list[WarmStart], Field(max_length=MAX_SOURCES)] | None = None
 
     def command(self) -> NewStudy:
         settings = self.given()
+        if self.warm_start is not None:
+            sources = enumerate(self.warm_start)
+            settings["warm_start"] = tuple(source.domain(f"/warm_start/{index}") for index, source in sources)
         if self.space is not None:
             settings["space"] = distributions(self.space, "/space")
         return NewStudy(

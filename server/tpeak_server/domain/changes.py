@@ -12,6 +12,7 @@ from tpeak_server.domain.stopping import Progress
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.transfer import Epoch, EpochReport, LateLine, TrialLine
 from tpeak_server.domain.trial import Interned, Lease, Report, Suggested, Trial, TrialRecord
+from tpeak_server.domain.warm import WarmTrial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,7 @@ class Imported:
     epochs: list[tuple[int, Epoch]] = field(default_factory=list)
     reports: list[tuple[int, EpochReport, int]] = field(default_factory=list)
     late: list[LateLine] = field(default_factory=list)
+    warm: list[WarmTrial] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -173,10 +175,14 @@ class Changes:
 
 @dataclass(slots=True, kw_only=True)
 class Delta:
-    """What changed in a study after some seq, whole records, as of `clock`; of hosts, all that have failed last."""
+    """What changed in a study after some seq, whole records, as of `clock`; of hosts, all that have failed last.
+
+    `warm` is what it began with; None where that is known already.
+    """
 
     clock: Clock
     study: Study
     interned: list[Interned]
     records: list[TrialRecord]
     hosts: Mapping[str, Host] = field(default_factory=dict)
+    warm: Sequence[WarmTrial] | None = None

@@ -10,6 +10,7 @@ from typing import Any
 
 from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.stopping import StopWhen
+from tpeak_server.domain.warm import WarmSource
 
 DEFAULT_LEASE_SECONDS = 60.0
 MIN_LEASE_SECONDS = 2.0
@@ -73,6 +74,7 @@ class Study:
     late_results: LateResults = LateResults.ACCEPT
     stop_when: StopWhen | None = None
     stop_reason: str | None = None
+    warm_start: tuple[WarmSource, ...] = ()
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     note: str = ""

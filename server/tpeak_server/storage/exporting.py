@@ -19,8 +19,12 @@ from tpeak_server.domain.transfer import (
     Placed,
     StudyLine,
     TrialLine,
+    WarmStartLine,
+    WarmTrialLine,
 )
 from tpeak_server.domain.trial import Interned, TrialState
+from tpeak_server.domain.warm import WarmSource
+from tpeak_server.storage import warm
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.history import INTERNED
 from tpeak_server.storage.rows import CLOCK_COLUMNS, clock_from_row, interned_from_row
@@ -40,7 +44,7 @@ SETTINGS = (
     "note",
 )  # fmt: skip
 STUDY = f"""
-SELECT {", ".join(SETTINGS)}, state, stop_reason, created_at, {CLOCK_COLUMNS}, incarnation::text,
+SELECT {", ".join(SETTINGS)}, state, stop_reason, created_at, {CLOCK_COLUMNS}, warm_start, incarnation::text,
     (SELECT version_num FROM alembic_version)
 FROM studies JOIN study_clocks ON study_id = id, meta WHERE id = %(study)s
 """
@@ -113,7 +117,7 @@ async def study_lines(connection: Driver, study_id: int) -> AsyncGenerator[Line]
     row = await (await connection.execute(STUDY, keys)).fetchone()
     if row is None:
         raise StudyNotFound("there is no such study; it may have been made on another database")
-    settings, (state, stop_reason, created_at, *of_clock, incarnation, schema) = (
+    settings, (state, stop_reason, created_at, *of_clock, warm_start, incarnation, schema) = (
         row[: len(SETTINGS)],
         row[len(SETTINGS) :],
     )
@@ -128,6 +132,12 @@ async def study_lines(connection: Driver, study_id: int) -> AsyncGenerator[Line]
     )
     lines, trials, late_results = 2, 0, 0
     interned = [interned_from_row(one) for one in await (await connection.execute(INTERNED, keys)).fetchall()]
+    for source in warm_start:
+        lines += 1
+        yield WarmStartLine(source=WarmSource(**source))
+    for one in warm.warm_from_rows(await (await connection.execute(warm.READ, keys, binary=True)).fetchall()):
+        lines += 1
+        yield WarmTrialLine(trial=one)
     for distribution in _distributions(interned):
         lines += 1
         yield distribution

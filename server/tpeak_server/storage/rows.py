@@ -13,11 +13,12 @@ from tpeak_server.domain.stopping import Progress
 from tpeak_server.domain.stopping import from_spec as stop_when_from_spec
 from tpeak_server.domain.study import Direction, LateResults, Study, StudyState
 from tpeak_server.domain.trial import Interned, Lease, LeaseEnd, Report, Suggested, Trial, TrialState
+from tpeak_server.domain.warm import WarmSource
 
 STUDY_COLUMNS = (
     "id, name, directions, sampler, pruner, seed, state, space, max_trials, timeout_s, lease_seconds, max_attempts, "
     "user_attrs, tags, note, created_at, first_ask_at, late_results, max_host_failures, "
-    "stop_when, stop_reason"
+    "stop_when, stop_reason, warm_start"
 )
 CLOCK_COLUMNS = "next_number, handed, seq, best, unimproved"
 TRIAL_COLUMNS = (
@@ -60,6 +61,7 @@ def study_from_row(row: Sequence[Any]) -> Study:
         max_host_failures=row[18],
         stop_when=stop_when_from_spec(row[19]),
         stop_reason=row[20],
+        warm_start=tuple(WarmSource(**source) for source in row[21]),
     )
 
 

@@ -121,7 +121,7 @@ REQUEST = "INSERT INTO requests (study_id, request_id, hash, reply) VALUES (%s, 
 STUDY_UPDATE = """
 UPDATE studies SET name = %s, sampler = %s, pruner = %s, state = %s, max_trials = %s, timeout_s = %s,
     lease_seconds = %s, max_attempts = %s, max_host_failures = %s, late_results = %s, stop_when = %s,
-    stop_reason = %s, user_attrs = %s, tags = %s, note = %s WHERE id = %s
+    stop_reason = %s, warm_start = %s, user_attrs = %s, tags = %s, note = %s WHERE id = %s
 """
 HOST = """
 INSERT INTO hosts (study_id, host, failures, owed, paused_until, cause) VALUES (%s, %s, %s, %s, %s, %s)
@@ -225,6 +225,7 @@ async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
                 str(new.late_results),
                 None if new.stop_when is None else json.dumps(new.stop_when.spec()),
                 new.stop_reason,
+                json.dumps([source.spec() for source in new.warm_start]),
                 json.dumps(new.user_attrs),
                 list(new.tags),
                 new.note,

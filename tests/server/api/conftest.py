@@ -35,6 +35,7 @@ VALID: dict[str, dict[str, Any]] = {
         "max_host_failures": 2,
         "late_results": "refuse",
         "stop_when": {"target": [0.5], "patience": 10},
+        "warm_start": [],
         "user_attrs": {"a": {"b": [1]}},
         "tags": ["t"],
         "note": "n",
