@@ -71,7 +71,6 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("POST /studies", "/stop_when/target", [0.5, 0.5], "invalid_request"),
     ("PATCH /studies/{study}", "/stop_when/what", 1, "invalid_request"),
     ("POST /studies", "/warm_start", [{}] * 17, "invalid_request"),
-    ("POST /studies", "/warm_start", [{"study": "0" * 13, "params": {"x": 1}}], "invalid_request"),
     ("PATCH /studies/{study}", "/warm_start", [], "invalid_request"),
     ("PATCH /studies/{study}", "/max_host_failures", 2**31, "invalid_request"),
     ("PATCH /studies/{study}", "/late_results", True, "invalid_request"),
