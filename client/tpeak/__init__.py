@@ -32,8 +32,10 @@ from tpeak.errors import (
 from tpeak.explanation import Explanation
 from tpeak.frozen import FrozenTrial, create_trial
 from tpeak.states import StudyDirection, TrialState
+from tpeak.stopping import StopWhen
 from tpeak.study import Study
 from tpeak.trial import Checkpoint, Trial
+from tpeak.warm import WarmStart
 
 __all__ = [
     "AlreadyFinished",
@@ -50,6 +52,7 @@ __all__ = [
     "NoTrialYet",
     "Preempted",
     "ServerUnreachable",
+    "StopWhen",
     "Study",
     "StudyDirection",
     "StudyExists",
@@ -60,6 +63,7 @@ __all__ = [
     "TrialPruned",
     "TrialState",
     "Unauthorized",
+    "WarmStart",
     "__version__",
     "cancel_study",
     "create_study",

@@ -14,7 +14,9 @@ from tpeak.pruners import Pruner
 from tpeak.routes import StudyRoutes
 from tpeak.samplers import Sampler
 from tpeak.states import StudyDirection
+from tpeak.stopping import StopWhen
 from tpeak.study import Study
+from tpeak.warm import WarmStart
 from tpeak.wire import plain
 
 
@@ -37,15 +39,19 @@ def create_study(
     note: str | None = None,
     max_host_failures: int | None = None,
     late_results: Literal["accept", "refuse"] | None = None,
+    stop_when: StopWhen | None = None,
+    warm_start: Sequence[Study | str | WarmStart] | None = None,
 ) -> Study:
     """A new study on the server at the URL `storage`, or, with `load_if_exists`, the one of that name.
 
     `max_trials` and `timeout` (seconds from the first ask) bound the study over all its workers. A worker that is
     silent for `lease_seconds` loses its trial to another, at most `max_attempts` times a trial; where `late_results`
     are "refuse", a result that it still brings does not count. A host on which `max_host_failures` trials in a row
-    fail within seconds pauses. `space` declares parameters in advance. What is left out is the server's default: TPE,
-    the median pruner, "minimize". Where the study was there with other settings they stand, and a warning names each.
-    Raises StudyExists, ValueError for settings that contradict each other, ServerUnreachable, Unauthorized.
+    fail within seconds pauses. The study ends by itself as `stop_when` says. `space` declares parameters in advance.
+    It begins with what the studies in `warm_start`, or their names, have found.
+    What is left out is the server's default: TPE, the median pruner, "minimize". Where the study was there with other
+    settings they stand, and a warning names each. Raises StudyExists, ValueError for settings that contradict each
+    other, ServerUnreachable, Unauthorized.
     """
     settings = {
         "name": f"no-name-{uuid.uuid4()}" if study_name is None else study_name,
@@ -59,6 +65,7 @@ def create_study(
         "max_attempts": max_attempts,
         "max_host_failures": max_host_failures,
         "late_results": late_results,
+        "stop_when": None if stop_when is None else stop_when.wire(),
         "space": None if space is None else specs(space),
         "user_attrs": None if user_attrs is None else plain(user_attrs),
         "tags": None if tags is None else list(tags),
@@ -67,6 +74,8 @@ def create_study(
     given = {name: value for name, value in settings.items() if value is not None}
     keys = {"request_id": uuid.uuid4().hex, "if_exists": "load" if load_if_exists else "error"}
     connection = connect(storage)
+    if warm_start is not None:
+        given["warm_start"] = [_warm(connection, source) for source in warm_start]
     try:
         reply = connection.client.post("/studies", given | keys)
     except StudyExists:
@@ -173,6 +182,17 @@ def _directions(
     if not set(words) <= set(StudyDirection):
         raise InvalidValue(f"a direction is 'minimize' or 'maximize', got {words!r}")
     return words
+
+
+def _warm(connection: Connection, source: Study | str | WarmStart) -> dict[str, Any]:
+    """A study to learn from, as the wire has it. Raises StudyNotFound."""
+    given = source if isinstance(source, WarmStart) else WarmStart(source)
+    study = given.study
+    study_id = _find(connection, study)["id"] if isinstance(study, str) else study._id
+    wire: dict[str, Any] = {"study": study_id}
+    if given.params:
+        wire["params"] = dict(given.params)
+    return wire if given.weight == 1.0 else {**wire, "weight": given.weight}
 
 
 def _wire(settings: Any, field: str) -> dict[str, Any]:

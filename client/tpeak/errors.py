@@ -249,7 +249,7 @@ class NoTrialYet(NoTrial):
 
 
 class StudyFinished(NoTrial):
-    """Nothing is left for this worker: the budget is used up, the study was stopped, every point was tried (`reason`
+    """Nothing is left for this worker: the budget is used up, the study has ended, every point was tried (`reason`
     "exhausted"), or no trial fits its wall time.
     """
 

@@ -43,8 +43,8 @@ class Explanation:
     `outcome` says how the two compare: `same` (bit for bit), `tie` (another candidate of the same score), `differs`,
     `other version` (another sampler is at work now), `not drawn` (enqueued, added, imported) or `history changed` (what
     it was drawn from cannot be had any more); `reasons` why, and `notes` what has changed since without harm. `seen`
-    finished trials and `pending` others were known to the sampler. `score` is log l - log g of the proposal among
-    `candidates`; it and `densities` are there where the same was drawn.
+    finished trials, `pending` others and `warm` ones of other studies were known to the sampler. `score` is
+    log l - log g of the proposal among `candidates`; it and `densities` are there where the same was drawn.
     """
 
     number: int
@@ -62,6 +62,7 @@ class Explanation:
     outcome: str
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
+    warm: int = 0
 
 
 def explanation(row: Mapping[str, Any]) -> Explanation:
@@ -86,6 +87,7 @@ def explanation(row: Mapping[str, Any]) -> Explanation:
         outcome=replay["outcome"],
         reasons=tuple(replay["reasons"]),
         notes=tuple(replay["notes"]),
+        warm=row.get("warm", 0),
     )
 
 

@@ -199,6 +199,8 @@ def _no_trial(name: str, reply: dict[str, Any], asked: dict[str, Any]) -> NoTria
                 f"its trials take longer than the {asked.get('wall_time_s', math.nan):.0f} s of wall time that this "
                 "worker has left"
             )
+        elif reason == "stop_when":
+            why = reply["cause"]
         return StudyFinished(f"study {name!r} hands out no more trials: {why}", reason=reason)
     wait_s = float(reply["retry_after_s"])
     why = "all are with workers, or it is paused"

@@ -37,6 +37,7 @@ def test_everything_that_is_given_is_sent(creating, server, connection):
         user_attrs={"a": 1},
         tags=["t"],
         note="n",
+        stop_when=tpeak.StopWhen(target=0.5, patience=20),
     )
     (body,) = server.bodies("/studies")
     del body["request_id"]
@@ -55,6 +56,7 @@ def test_everything_that_is_given_is_sent(creating, server, connection):
         "user_attrs": {"a": 1},
         "tags": ["t"],
         "note": "n",
+        "stop_when": {"target": [0.5], "patience": 20},
     }
 
 
@@ -171,3 +173,27 @@ def test_all_names_are_listed_over_all_pages(server, connection, study_of):
     server.on("GET", "/studies", *pages)
     assert tpeak.get_all_study_names(connection) == ["a", "b", "c"]
     assert [request.url.query for request in server.requests] == [b"limit=100", b"limit=100&after=b"]
+
+
+def test_studies_to_learn_from_are_named_by_their_ids(creating, server, connection, study):
+    server.on("GET", "/studies", {"studies": [{"id": "s2"}]})
+    named = tpeak.WarmStart("older", params={"lr": "learning_rate"}, weight=0.5)
+    tpeak.create_study(storage=connection, study_name="digits", warm_start=[study, "older", named])
+    body = server.bodies("/studies")[-1]
+    assert body["warm_start"] == [
+        {"study": "s1"},
+        {"study": "s2"},
+        {"study": "s2", "params": {"lr": "learning_rate"}, "weight": 0.5},
+    ]
+
+
+def test_a_study_to_learn_from_must_be_there(creating, server, connection):
+    server.on("GET", "/studies", {"studies": []})
+    with pytest.raises(StudyNotFound, match="'older'"):
+        tpeak.create_study(storage=connection, warm_start=["older"])
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, 10.5, float("nan")])
+def test_the_weight_of_a_study_to_learn_from_is_within_bounds(weight):
+    with pytest.raises(InvalidValue, match="weight"):
+        tpeak.WarmStart("older", weight=weight)

@@ -96,6 +96,7 @@ def test_wall_time_and_resumability_go_with_the_ask(study, server):
         ),
         ({"done": True, "reason": "exhausted"}, StudyFinished, "every point of its search space has been tried"),
         ({"done": True, "reason": "wall_time"}, StudyFinished, "longer than the 90 s of wall time"),
+        ({"done": True, "reason": "stop_when", "cause": "trial 3 did it"}, StudyFinished, "trials: trial 3 did it"),
     ],
 )
 def test_the_reason_why_there_is_no_trial_is_said(study, server, reply, kind, message):

@@ -22,7 +22,7 @@ LOOSER = {
 OWN = {
     "create_study": [
         *("max_trials", "timeout", "lease_seconds", "max_attempts", "space", "user_attrs", "tags", "note"),
-        *("max_host_failures", "late_results"),
+        *("max_host_failures", "late_results", "stop_when", "warm_start"),
     ],
     "Study.ask": ["wall_time", "resumable"],
     "Study.optimize": ["executor", "retry_on", "wall_time", "resumable"],

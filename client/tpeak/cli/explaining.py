@@ -26,7 +26,9 @@ def run(given: argparse.Namespace) -> int:
 
 def _lines(found: Explanation) -> Iterator[str]:
     by = f" by {found.version}" if found.version else ""
-    yield f"trial {found.number}: {found.origin}{by}, with {found.seen} trials finished and {found.pending} pending"
+    others = f" beside {found.warm} of other studies" if found.warm else ""
+    finished = f"{found.seen} trials finished and {found.pending} pending{others}"
+    yield f"trial {found.number}: {found.origin}{by}, with {finished}"
     if found.score is not None:
         yield f"score {found.score:.4g}, of {found.candidates} candidates"
     for name, value in found.params.items():

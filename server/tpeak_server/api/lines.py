@@ -6,6 +6,7 @@ What is null, empty or false is left out. See docs/protocol.md.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from tpeak_server.api.replies.wire import time as time_out
 from tpeak_server.api.requests import (
     MAX_INT32,
     MAX_KEY,
+    MAX_WARM_WEIGHT,
     Attrs,
     Body,
     Key,
@@ -25,12 +27,16 @@ from tpeak_server.api.requests import (
     Scalar,
     Spec,
     Used,
+    Value,
     Values,
     distribution,
 )
 from tpeak_server.api.requests import _vector as vector
 from tpeak_server.domain import transfer
-from tpeak_server.domain.study import StudyState, to_path
+from tpeak_server.domain.errors import Invalid
+from tpeak_server.domain.stopping import Progress
+from tpeak_server.domain.study import StudyState, from_path, to_path
+from tpeak_server.domain.warm import MAX_SOURCES, WarmSource, WarmTrial
 from tpeak_server.service.commands import ImportLines
 
 FORMAT = 1
@@ -50,6 +56,12 @@ def encoded(line: transfer.Line) -> bytes:
     match line:
         case transfer.StudyLine():
             body = _study(line)
+        case transfer.WarmStartLine():
+            body = {"type": "warm_start", **line.source.spec(), "study": to_path(line.source.study)}
+        case transfer.WarmTrialLine():
+            one = line.trial
+            body = {"type": "warm_trial", "source": one.source, "number": one.number, "rank": one.rank}
+            body |= {"params": one.params}
         case transfer.DistributionLine():
             body = {"type": "distribution", "id": line.id, "name": line.name, "distribution": line.distribution.spec()}
             body |= {} if line.current else {"current": False}
@@ -64,8 +76,17 @@ def encoded(line: transfer.Line) -> bytes:
             body |= {"body": line.body, "received_at": time_out(line.received_at)}
         case transfer.EndLine():
             body = {"type": "end", "lines": line.lines, "trials": line.trials, "late_results": line.late_results}
-            body |= {"handed": line.handed, "state": str(line.state)}
+            body |= {"handed": line.handed, "state": str(line.state)} | _of_stopping(line)
     return _encoder.encode(body).encode() + b"\n"
+
+
+def _of_stopping(line: transfer.EndLine) -> dict[str, Any]:
+    best, unimproved = line.progress.best, line.progress.unimproved
+    return _given(
+        stop_reason=line.stop_reason,
+        best=None if best == math.inf else number_out(best),
+        unimproved=unimproved or None,
+    )
 
 
 def _study(line: transfer.StudyLine) -> dict[str, Any]:
@@ -157,6 +178,39 @@ Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str
 Placed = dict[Name, Annotated[tuple[Annotated[int, Field(ge=0, le=32_767)], Scalar], BeforeValidator(_pair)]]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 End = Literal["told", "returned", "released", "expired", "superseded"]
+
+
+class WarmStartEntry(Body):
+    """A study that this one began with."""
+
+    type: Literal["warm_start"]
+    study: Key
+    name: Name
+    params: dict[Name, Name] = Field(default_factory=dict)
+    weight: Annotated[float, Field(gt=0, le=MAX_WARM_WEIGHT)]
+    seen: Count
+    trials: Count
+
+    def domain(self, where: str) -> transfer.WarmStartLine:
+        """Its id is another server's: it says where the trials are from, and need not be found here."""
+        study = from_path(self.study)
+        if study is None:
+            raise Invalid("this is no study's id", where=f"{where}/study")
+        given = self.model_dump(exclude={"type"}) | {"study": study}
+        return transfer.WarmStartLine(source=WarmSource(**given))
+
+
+class WarmTrialEntry(Body):
+    """A trial of another study that this one began with."""
+
+    type: Literal["warm_trial"]
+    source: Annotated[int, Field(ge=0, lt=MAX_SOURCES)]
+    number: Count
+    rank: Count
+    params: dict[Name, Scalar] = Field(default_factory=dict)
+
+    def domain(self, where: str) -> transfer.WarmTrialLine:
+        return transfer.WarmTrialLine(trial=WarmTrial(**self.model_dump(exclude={"type"})))
 
 
 class DistributionLine(Body):
@@ -297,6 +351,9 @@ class EndEntry(Body):
     late_results: Count
     handed: Count
     state: Literal["open", "paused", "stopped", "archived"]
+    stop_reason: Text | None = None
+    best: Value = math.inf
+    unimproved: Count = 0
 
     def domain(self, where: str) -> transfer.EndLine:
         return transfer.EndLine(
@@ -305,11 +362,13 @@ class EndEntry(Body):
             late_results=self.late_results,
             handed=self.handed,
             state=StudyState(self.state),
+            stop_reason=self.stop_reason,
+            progress=Progress(best=self.best, unimproved=self.unimproved),
         )
 
 
 Entry = Annotated[
-    DistributionLine | TrialEntry | MoreEntry | LateEntry | EndEntry,
+    WarmStartEntry | WarmTrialEntry | DistributionLine | TrialEntry | MoreEntry | LateEntry | EndEntry,
     Field(discriminator="type"),
 ]
 

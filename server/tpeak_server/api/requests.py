@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
-from tpeak_server.domain.errors import Invalid, InvalidDistribution, pointer
-from tpeak_server.domain.study import MIN_LEASE_SECONDS, Direction, LateResults
+from tpeak_server.domain.errors import Invalid, InvalidDistribution, StudyNotFound, pointer
+from tpeak_server.domain.stopping import StopWhen
+from tpeak_server.domain.study import MIN_LEASE_SECONDS, Direction, LateResults, from_path
 from tpeak_server.domain.trial import TrialState
+from tpeak_server.domain.warm import MAX_SOURCES, WarmSource
 from tpeak_server.service import commands
 from tpeak_server.service.application import Worker
 from tpeak_server.service.studies import NewStudy
@@ -26,8 +28,10 @@ MAX_VALUES = 16
 MAX_LEASE_SECONDS = 7 * 24 * 3600.0
 MAX_INT32 = 2**31 - 1
 
+MAX_WARM_WEIGHT = 10.0
 
-UNLIMITED = {"max_trials", "timeout_s", "max_host_failures"}
+
+UNLIMITED = {"max_trials", "timeout_s", "max_host_failures", "stop_when"}
 """Settings that null switches off."""
 
 
@@ -92,6 +96,16 @@ Spec = Annotated[FloatSpec | IntSpec | CategoricalSpec, Field(discriminator="typ
 Specs = dict[Name, Spec]
 
 
+class StopRule(Body):
+    """When a study stops by itself."""
+
+    target: Annotated[list[FiniteFloat], Field(min_length=1, max_length=MAX_VALUES)] | None = None
+    patience: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
+
+    def domain(self) -> StopWhen:
+        return StopWhen(target=_vector(self.target), patience=self.patience)
+
+
 class StudySettings(Body):
     """What can be set at the creation of a study and changed later."""
 
@@ -103,13 +117,16 @@ class StudySettings(Body):
     max_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
     max_host_failures: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
     late_results: Literal["accept", "refuse"] | None = None
+    stop_when: StopRule | None = None
     user_attrs: Attrs | None = None
     tags: Annotated[list[Name], Field(max_length=100)] | None = None
     note: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
     def given(self) -> dict[str, Any]:
         """The settings that the body names, as the domain has them; null stands for "no limit" where there is one."""
-        settings = self.model_dump(exclude_unset=True, exclude={"request_id", "if_exists", "space", "name"})
+        settings = self.model_dump(
+            exclude_unset=True, exclude={"request_id", "if_exists", "space", "name", "warm_start"}
+        )
         kept = {name: v for name, v in settings.items() if v is not None or name in UNLIMITED}
         if "tags" in kept:
             kept["tags"] = tuple(kept["tags"])
@@ -117,7 +134,23 @@ class StudySettings(Body):
             kept["directions"] = tuple(map(Direction, kept["directions"]))
         if "late_results" in kept:
             kept["late_results"] = LateResults(kept["late_results"])
+        if self.stop_when is not None:
+            kept["stop_when"] = self.stop_when.domain()
         return kept
+
+
+class WarmStart(Body):
+    """A study to learn from."""
+
+    study: Key
+    params: dict[Name, Name] = Field(default_factory=dict)
+    weight: Annotated[float, Field(gt=0, le=MAX_WARM_WEIGHT)] = 1.0
+
+    def domain(self, where: str) -> WarmSource:
+        study = from_path(self.study)
+        if study is None:
+            raise StudyNotFound("there is no such study to start from", where=f"{where}/study")
+        return WarmSource(study=study, params=self.params, weight=self.weight)
 
 
 class CreateStudy(StudySettings):
@@ -131,9 +164,13 @@ class CreateStudy(StudySettings):
     if_exists: Literal["error", "load"] = "error"
     space: Specs | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
+    warm_start: Annotated[list[WarmStart], Field(max_length=MAX_SOURCES)] | None = None
 
     def command(self) -> NewStudy:
         settings = self.given()
+        if self.warm_start is not None:
+            sources = enumerate(self.warm_start)
+            settings["warm_start"] = tuple(source.domain(f"/warm_start/{index}") for index, source in sources)
         if self.space is not None:
             settings["space"] = distributions(self.space, "/space")
         return NewStudy(

@@ -8,18 +8,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tpeak_server.domain.hosts import Host
+from tpeak_server.domain.stopping import Progress
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.transfer import Epoch, EpochReport, LateLine, TrialLine
 from tpeak_server.domain.trial import Interned, Lease, Report, Suggested, Trial, TrialRecord
+from tpeak_server.domain.warm import WarmTrial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """The row that every writer locks first: the next trial number, how many were handed out, and the last seq."""
+    """The row that every writer locks first: the next trial number, how many were handed out, and the last seq.
+
+    `progress` is what `stop_when` looks at; it is kept only where the study has such a rule.
+    """
 
     next_number: int
     handed: int
     seq: int
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,6 +134,7 @@ class Imported:
     epochs: list[tuple[int, Epoch]] = field(default_factory=list)
     reports: list[tuple[int, EpochReport, int]] = field(default_factory=list)
     late: list[LateLine] = field(default_factory=list)
+    warm: list[WarmTrial] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,10 +175,14 @@ class Changes:
 
 @dataclass(slots=True, kw_only=True)
 class Delta:
-    """What changed in a study after some seq, whole records, as of `clock`; of hosts, all that have failed last."""
+    """What changed in a study after some seq, whole records, as of `clock`; of hosts, all that have failed last.
+
+    `warm` is what it began with; None where that is known already.
+    """
 
     clock: Clock
     study: Study
     interned: list[Interned]
     records: list[TrialRecord]
     hosts: Mapping[str, Host] = field(default_factory=dict)
+    warm: Sequence[WarmTrial] | None = None

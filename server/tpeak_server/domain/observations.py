@@ -79,6 +79,21 @@ class Tries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """Complete trials of other studies, which the study began with.
+
+    Of each: the `source` that it is from (w,) and its `rank` there (w,), 0 the best of all that were `seen` there
+    (sources,); `weight` (sources,) is how much the source is to count; `columns` (w,) are as a view's.
+    """
+
+    source: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    weight: Floats
+    columns: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The finished trials of a study at one `seq`, in trial order. Nobody writes to its arrays.
 
@@ -96,6 +111,7 @@ class View:
     tried: Tries | None = None
     signs: Sequence[float] = (1.0,)
     generations: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    warm: Warm | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

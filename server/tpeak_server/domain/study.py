@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.stopping import StopWhen
+from tpeak_server.domain.warm import WarmSource
 
 DEFAULT_LEASE_SECONDS = 60.0
 MIN_LEASE_SECONDS = 2.0
@@ -54,7 +56,7 @@ class StudyState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A study's settings, as stored."""
+    """A study's settings, as stored; `stop_reason` is there while it is stopped by `stop_when`."""
 
     id: int
     name: str
@@ -70,6 +72,9 @@ class Study:
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
     max_host_failures: int | None = DEFAULT_MAX_HOST_FAILURES
     late_results: LateResults = LateResults.ACCEPT
+    stop_when: StopWhen | None = None
+    stop_reason: str | None = None
+    warm_start: tuple[WarmSource, ...] = ()
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     note: str = ""

@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.stopping import Progress
 from tpeak_server.domain.study import StudyState
+from tpeak_server.domain.warm import WarmSource, WarmTrial
 
 Placed: TypeAlias = Mapping[str, tuple[int, Any]]
 """Parameters by name: the id of the distribution, and the value."""
@@ -27,6 +29,20 @@ class StudyLine:
     seq: int
     created_at: datetime
     settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmStartLine:
+    """A study that this one began with; its trials follow."""
+
+    source: WarmSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmTrialLine:
+    """A trial of another study that this one began with."""
+
+    trial: WarmTrial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +135,18 @@ class LateLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndLine:
-    """That nothing is missing; `handed` is how much of the budget is used up, `state` what the study is."""
+    """That nothing is missing; `handed` is how much of the budget is used up, `state` what the study is, and why."""
 
     lines: int
     trials: int
     late_results: int
     handed: int
     state: StudyState
+    stop_reason: str | None = None
+    progress: Progress = field(default_factory=Progress)
 
 
-Line: TypeAlias = StudyLine | DistributionLine | TrialLine | MoreLine | LateLine | EndLine
-ImportedLine: TypeAlias = DistributionLine | TrialLine | MoreLine | LateLine | EndLine
+Line: TypeAlias = (
+    StudyLine | WarmStartLine | WarmTrialLine | DistributionLine | TrialLine | MoreLine | LateLine | EndLine
+)
+ImportedLine: TypeAlias = WarmStartLine | WarmTrialLine | DistributionLine | TrialLine | MoreLine | LateLine | EndLine

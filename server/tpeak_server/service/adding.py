@@ -10,6 +10,7 @@ from tpeak_server.domain.trial import Trial, TrialState
 from tpeak_server.service.commands import Add, Added, Keyed, SetAttrs
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.reporting import undecided
+from tpeak_server.service.stopping import count_added
 
 
 def first_answer(ledger: Ledger, command: Keyed) -> object | None:
@@ -112,6 +113,7 @@ def _add(ledger: Ledger, added: Added) -> int:
     ledger.report(number, [undecided(number, 0, step, ledger.take_seq()) for step in steps])
     if added.user_attrs:
         ledger.set_attrs(number, added.user_attrs)
+    count_added(ledger, number)
     return number
 
 

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     PAUSED = "paused"
     HOST_PAUSED = "host_paused"
     WALL_TIME = "wall_time"
+    STOP_WHEN = "stop_when"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,8 @@ def _nothing(ledger: Ledger, command: Ask, pausing: Host | None, exhausted: bool
     study, seq = ledger.study, ledger.seq
     if study.state is StudyState.PAUSED:
         return Asked(trials=(), seq=seq, retry_after_s=RETRY_AFTER_S, reason=Reason.PAUSED)
+    if study.stop_reason is not None:
+        return Asked(trials=(), seq=seq, done=True, reason=Reason.STOP_WHEN, cause=study.stop_reason)
     if _done(ledger):
         return Asked(trials=(), seq=seq, done=True)
     if exhausted:

@@ -210,7 +210,7 @@ class Batcher:
             self._check_database()
             self._alone = rows.clock.seq == history.clock.seq
             if not self._alone:
-                history.apply(await load_changed(connection, self.study_id, history.clock.seq))
+                history.apply(await load_changed(connection, self.study_id, history.clock.seq, history.warm))
                 before, wanted = wanted, _wanted(items, history)
                 # What the cache seemed to know may have been wrong; what was read is right, under the lock.
                 if wanted != before:

@@ -10,6 +10,7 @@ from tpeak_server.samplers.agreement import check_objectives, check_space
 from tpeak_server.service.adding import first_answer, remember
 from tpeak_server.service.commands import Archive, ChangeStudy
 from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.stopping import apply_rule
 
 
 def change_study(ledger: Ledger, command: ChangeStudy) -> object:
@@ -22,12 +23,16 @@ def change_study(ledger: Ledger, command: ChangeStudy) -> object:
     if "sampler" in settings:
         check_space(settings["sampler"], ledger.study.space)
         check_objectives(settings["sampler"], len(ledger.study.directions))
+    if settings.get("stop_when") is not None:
+        settings["stop_when"].check(len(ledger.study.directions))
     if "user_attrs" in settings:
         settings["user_attrs"] = {**ledger.study.user_attrs, **settings["user_attrs"]}
     if "name" in settings and settings["name"] != ledger.study.name:
         ledger.changes.name = settings["name"]
     ledger.study = ledger.changes.study = replace(ledger.study, **settings)
     ledger.event("changed", fields=sorted(command.settings))
+    if "stop_when" in settings:
+        apply_rule(ledger)
     return remember(ledger, command, {"seq": ledger.seq})
 
 

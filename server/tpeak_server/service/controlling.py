@@ -11,6 +11,7 @@ from tpeak_server.domain.trial import CANCELLED, LeaseEnd, TrialRecord, TrialSta
 from tpeak_server.service.adding import first_answer, remember
 from tpeak_server.service.commands import Action, ChangeTrial, Control, ControlStudy, Delete
 from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.stopping import count_anew, count_deleted
 
 AFTERWARDS = {
     Control.PAUSE: StudyState.PAUSED,
@@ -41,7 +42,9 @@ def control_study(ledger: Ledger, command: ControlStudy) -> object:
     to_cancel = [lease for lease in ledger.live_leases() if not lease.cancelled]
     cancels = command.control is Control.CANCEL and bool(to_cancel)
     if ledger.study.state is not state or cancels:
-        ledger.study = ledger.changes.study = replace(ledger.study, state=state)
+        if command.control is Control.RESUME and ledger.study.state is StudyState.STOPPED:
+            count_anew(ledger)
+        ledger.study = ledger.changes.study = replace(ledger.study, state=state, stop_reason=None)
         ledger.event(EVENTS[command.control])
     if cancels:
         for lease in sorted(to_cancel, key=lambda lease: lease.number):
@@ -69,6 +72,7 @@ def delete(ledger: Ledger, command: Delete) -> None:
     if record.trial.deleted:
         return
     ledger.writable()
+    count_deleted(ledger, command.number)
     _take_away(ledger, record)
     ledger.change(deleted(record.trial))
     ledger.event("deleted", command.number)

@@ -49,7 +49,8 @@ class Neighbour:
 class Explained:
     """All that is known about how a trial came by its parameters; `sampler` is the study's, as of now.
 
-    `seen` and `pending` are how many trials its proposal was made in sight of: finished ones, and others.
+    `seen` and `pending` are how many trials its proposal was made in sight of: finished ones, and others;
+    `warm` how many of other studies, which the study began with.
     """
 
     record: TrialRecord
@@ -58,6 +59,7 @@ class Explained:
     replay: Replay
     notes: Sequence[str]
     seen: int
+    warm: int
     pending: int
     late: Sequence[Late]
     nearest: Sequence[Neighbour]
@@ -123,6 +125,7 @@ def _explained(past: Past, then: Moment, nearest: Sequence[Neighbour]) -> Explai
         replay=_elsewhere(then) or replay(sampler, drawn),
         notes=[f"deleted since: {numbered(then.gone)}"] if then.gone else [],
         seen=len(view.numbers),
+        warm=0 if view.warm is None else len(view.warm.source),
         pending=max((len(column) for column in pending.values()), default=0),
         late=_late(then, list(proposed)),
         nearest=nearest,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
 from tpeak_server.domain.hosts import Host
-from tpeak_server.domain.observations import NONE, Floats, Outcome, Tries, View, generation_of
+from tpeak_server.domain.observations import NONE, Floats, Outcome, Tries, View, Warm, generation_of
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
+from tpeak_server.domain.warm import WarmSource, WarmTrial, internal
 from tpeak_server.service.tried import TriedTrials
 
 TEACHES = {
@@ -108,11 +109,15 @@ class History:
         self._generations: dict[str, NDArray[np.int32]] = {}
         self._view: View | None = None
         self._view_space: Mapping[str, Distribution] = {}
+        self._warm_trials: Sequence[WarmTrial] = ()
+        self._warm: tuple[Mapping[str, Distribution], Warm | None] | None = None
         self.apply(delta)
 
     def apply(self, delta: Delta) -> None:
         """Takes the changed records over and advances to the delta's clock."""
         self.study, self.clock, self.hosts = delta.study, delta.clock, delta.hosts
+        if delta.warm is not None:
+            self._warm_trials, self._warm, self._view = delta.warm, None, None
         for interned in delta.interned:
             self.intern(interned)
         for record in delta.records:
@@ -174,9 +179,21 @@ class History:
                     columns[name][row] = self._translated(space[name], distribution_id, value)
         return columns
 
+    @property
+    def warm(self) -> int:
+        """How many trials of other studies it knows."""
+        return len(self._warm_trials)
+
     def teaching(self) -> int:
         """How many trials teach the sampler."""
         return sum(self.counts[state] for state in TEACHES)
+
+    def feasible_losses(self, without: Container[int | None]) -> Iterator[tuple[float, ...]]:
+        """The losses of the complete and feasible trials whose numbers are not in `without`."""
+        rows = np.flatnonzero((self._outcome == Outcome.COMPLETE) & (self._violation == 0.0))
+        for number, losses in zip(rows.tolist(), self._loss[rows].tolist(), strict=True):
+            if number not in without:
+                yield tuple(losses)
 
     def _replace(self, record: TrialRecord) -> None:
         number, state = record.trial.number, record.trial.state
@@ -283,7 +300,14 @@ class History:
             tried=self._tried.tries_in(space, self.interned),
             signs=self.study.signs,
             generations={kind: generation[rows] for kind, generation in self._generations.items()},
+            warm=self._warm_under(space),
         )
+
+    def _warm_under(self, space: Mapping[str, Distribution]) -> Warm | None:
+        """What the study began with, under the space's distributions: the same for every view of the space."""
+        if self._warm is None or self._warm[0] != space:
+            self._warm = (dict(space), warm_view(self.study.warm_start, self._warm_trials, space))
+        return self._warm[1]
 
     def _column(self, name: str, distribution: Distribution, rows: NDArray[np.int64]) -> Floats:
         column = self._columns.get(name)
@@ -299,6 +323,25 @@ class History:
     def _translated(self, wanted: Distribution, distribution_id: int, value: float) -> float:
         """The internal value under another distribution of the same name, NaN where it has none there."""
         return translated(wanted, self.interned[distribution_id].distribution, value)
+
+
+def warm_view(
+    sources: Sequence[WarmSource], trials: Sequence[WarmTrial], space: Mapping[str, Distribution]
+) -> Warm | None:
+    """The trials as samplers see them under the space's distributions, None where there are none."""
+    if not trials:
+        return None
+    columns = {
+        name: np.array([internal(distribution, t.params[name]) if name in t.params else np.nan for t in trials])
+        for name, distribution in space.items()
+    }
+    return Warm(
+        source=np.array([trial.source for trial in trials]),
+        rank=np.array([trial.rank for trial in trials]),
+        seen=np.array([source.seen for source in sources]),
+        weight=np.array([source.weight for source in sources], dtype=np.float64),
+        columns=columns,
+    )
 
 
 def translated(wanted: Distribution, own: Distribution, value: float) -> float:

@@ -23,8 +23,11 @@ from tpeak_server.domain.transfer import (
     MoreLine,
     Placed,
     TrialLine,
+    WarmStartLine,
+    WarmTrialLine,
 )
 from tpeak_server.domain.trial import Interned, LeaseEnd, Suggested, TrialState
+from tpeak_server.domain.warm import MAX_SOURCES, WarmSource, WarmTrial
 from tpeak_server.service.adding import first_answer, remember
 from tpeak_server.service.commands import ImportLines
 from tpeak_server.service.ledger import MAX_DISTRIBUTIONS, Ledger
@@ -69,6 +72,11 @@ class _Plan:
     late: list[LateLine] = field(default_factory=list)
     end: EndLine | None = None
     reported: set[tuple[int, int, int]] = field(default_factory=set)
+    warm: list[WarmTrial] = field(default_factory=list)
+    sources: list[WarmSource] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sources += self.ledger.study.warm_start
 
     @property
     def next_number(self) -> int:
@@ -78,6 +86,10 @@ class _Plan:
         if self.end is not None:
             raise Invalid("a line after the end", where=where)
         match line:
+            case WarmStartLine():
+                self._warm_start(line, where)
+            case WarmTrialLine():
+                self._warm_trial(line, where)
             case DistributionLine():
                 self._distribution(line, where)
             case TrialLine():
@@ -94,6 +106,19 @@ class _Plan:
                         f"the export has {line.trials} trials, the study {self.next_number}", where=f"{where}/trials"
                     )
                 self.end = line
+
+    def _warm_start(self, line: WarmStartLine, where: str) -> None:
+        if self.next_number or len(self.sources) >= MAX_SOURCES:
+            raise Invalid(f"a study begins with at most {MAX_SOURCES} others, before its trials", where=where)
+        self.sources.append(replace(line.source, trials=0))
+
+    def _warm_trial(self, line: WarmTrialLine, where: str) -> None:
+        """Counts it for its source, which is the last one named: so none comes twice."""
+        if self.next_number or line.trial.source != len(self.sources) - 1:
+            raise Invalid("no such study was named before", where=f"{where}/source")
+        source = self.sources[-1]
+        self.sources[-1] = replace(source, trials=source.trials + 1)
+        self.warm.append(line.trial)
 
     def _distribution(self, line: DistributionLine, where: str) -> None:
         known = len(self.ledger.interned) + len(self.interned)
@@ -197,6 +222,9 @@ def _apply(ledger: Ledger, plan: _Plan) -> None:
         ledger.event("imported", more.number)
         _put_more(ledger, imported, more.number, more.reports, more.user_attrs)
     imported.late += plan.late
+    imported.warm += plan.warm
+    if tuple(plan.sources) != ledger.study.warm_start or plan.warm:
+        ledger.study = ledger.changes.study = replace(ledger.study, warm_start=tuple(plan.sources))
     ledger.changes.imported = imported
     # The cache reads the new trials as it would those of another replica.
     ledger.stale = True
@@ -241,9 +269,10 @@ def _set_state(ledger: Ledger, end: EndLine | None) -> None:
     """Pauses the study until the end, which says how much is handed out and in which state it was."""
     state = StudyState.PAUSED if end is None else end.state
     if end is not None:
-        ledger.handed = end.handed
+        ledger.handed, ledger.progress = end.handed, end.progress
         # Archiving is for whoever imports: the name of an archived study is free.
         state = StudyState.STOPPED if state is StudyState.ARCHIVED else state
     if state is not ledger.study.state:
-        ledger.study = ledger.changes.study = replace(ledger.study, state=state)
+        reason = end.stop_reason if end is not None and state is StudyState.STOPPED else None
+        ledger.study = ledger.changes.study = replace(ledger.study, state=state, stop_reason=reason)
         ledger.event(CHANGED_TO[state])

@@ -28,7 +28,7 @@ from tpeak_server.domain.trial import (
     TrialState,
     up_to_checkpoint,
 )
-from tpeak_server.service.history import History
+from tpeak_server.service.history import History, violation
 
 MAX_DISTRIBUTIONS = 32_767
 """Distinct distributions of a study: ids are 16-bit, and a range that differs in every trial teaches nothing."""
@@ -50,6 +50,7 @@ class Ledger:
         self.changes = Changes()
         self.next_number = locked.clock.next_number
         self.handed = locked.clock.handed
+        self.progress = locked.clock.progress
         self.interned: dict[int, Interned] = dict(history.interned)
         self.stale = False
         self._seq = locked.clock.seq
@@ -275,12 +276,12 @@ class Ledger:
 
     def close(self) -> None:
         """Puts the clock's new values among the changes."""
-        self.changes.clock = Clock(next_number=self.next_number, handed=self.handed, seq=self._seq)
+        self.changes.clock = self._clock()
 
     def delta(self) -> Delta:
         """What this batch changed, for the cache."""
         return Delta(
-            clock=Clock(next_number=self.next_number, handed=self.handed, seq=self._seq),
+            clock=self._clock(),
             study=self.study,
             interned=list(self.changes.interned.values()),
             records=list(self._records.values()),
@@ -291,6 +292,19 @@ class Ledger:
     def touched(self) -> bool:
         """Whether this batch has changed any trial."""
         return bool(self._records)
+
+    def losses(self, record: TrialRecord) -> tuple[float, ...] | None:
+        """The losses of a complete and feasible trial that is not deleted, None of any other."""
+        trial = record.trial
+        if trial.state is not TrialState.COMPLETE or trial.deleted or violation(record) or trial.values is None:
+            return None
+        return tuple(sign * value for sign, value in zip(self.study.signs, trial.values, strict=True))
+
+    def feasible_losses(self, without: int | None = None) -> Iterator[tuple[float, ...]]:
+        """The losses of all complete and feasible trials as of now, but for one of them."""
+        yield from self.history.feasible_losses({*self._records, without})
+        own = (self.losses(record) for number, record in self._records.items() if number != without)
+        yield from (losses for losses in own if losses is not None)
 
     def running(self) -> bool:
         """Whether any worker holds a trial."""
@@ -308,6 +322,9 @@ class Ledger:
         numbers = {n for n in self.history.waiting() if n not in self._records}
         numbers |= {n for n, record in self._records.items() if record.trial.state is TrialState.WAITING}
         return sorted(numbers)
+
+    def _clock(self) -> Clock:
+        return Clock(next_number=self.next_number, handed=self.handed, seq=self._seq, progress=self.progress)
 
     def _partial(self, record: TrialRecord) -> bool:
         """Whether the record holds only what the row of a trial says that had ended: the cache must read it anew."""

@@ -125,7 +125,8 @@ class Rebuilding:
         self._first: int | None = None
         self._last: tuple[TrialRecord, Sequence[Suggested]] | None = None
         clock = Clock(next_number=past.number, handed=0, seq=past.seq)
-        self._nothing = Delta(clock=clock, study=past.study, interned=list(past.interned.values()), records=[])
+        interned = list(past.interned.values())
+        self._nothing = Delta(clock=clock, study=past.study, interned=interned, records=[], warm=past.warm)
         self._history = History(self._nothing)
 
     def take_events(self, events: Iterable[Row]) -> None:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpeak_server.domain.errors import RequestIdReused, StudyExists, StudyNotFound
-from tpeak_server.domain.study import Direction, Study
+from tpeak_server.domain.study import Direction, Study, to_path
+from tpeak_server.domain.warm import WarmSource, WarmTrial
 from tpeak_server.pruners.registry import resolve as resolve_pruner
 from tpeak_server.samplers.agreement import check_objectives, check_space
 from tpeak_server.samplers.registry import resolve as resolve_sampler
+from tpeak_server.service.warming import warmed
 from tpeak_server.storage import studies
 from tpeak_server.storage.database import Database, Driver
 from tpeak_server.storage.studies import StudyCounts
@@ -30,6 +32,8 @@ COMPARED = (
     "max_attempts",
     "max_host_failures",
     "late_results",
+    "stop_when",
+    "warm_start",
 )
 """Settings that a second creator of a study may contradict, and is told so."""
 
@@ -81,8 +85,8 @@ class Studies:
 
     async def create(self, new: NewStudy) -> Created:
         """Makes the study, or loads the one of that name. Raises StudyExists and RequestIdReused."""
-        wanted = _wanted(new)
-        made = await self._database.transaction(lambda connection: _create(connection, new, wanted))
+        wanted, trials = await warmed(self._database, _wanted(new))
+        made = await self._database.transaction(lambda connection: _create(connection, new, wanted, trials))
         study, counts = await self.get(made[0].id)
         if made[1]:
             return Created(study=study, counts=counts, created=True)
@@ -129,18 +133,20 @@ def _wanted(new: NewStudy) -> Study:
     settings = resolved({**defaults, **new.settings})
     check_space(settings["sampler"], settings.get("space"))
     check_objectives(settings["sampler"], len(settings["directions"]))
+    if settings.get("stop_when") is not None:
+        settings["stop_when"].check(len(settings["directions"]))
     # The sign bit stays clear: ids are positive bigints.
     return Study(id=secrets.randbits(63), name=new.name, **settings)
 
 
-async def _create(connection: Driver, new: NewStudy, wanted: Study) -> tuple[Study, bool]:
+async def _create(connection: Driver, new: NewStudy, wanted: Study, trials: Sequence[WarmTrial]) -> tuple[Study, bool]:
     """The study of the name, and whether this request made it, now or in an earlier try."""
-    if await studies.create(connection, wanted, new.request_id, new.fingerprint()):
+    if await studies.create(connection, wanted, trials, new.request_id, new.fingerprint()):
         return wanted, True
     stored = await studies.by_name(connection, new.name)
     if stored is None:
         # The name was freed after the claim was refused: the next run of the transaction can have it.
-        return await _create(connection, new, wanted)
+        return await _create(connection, new, wanted, trials)
     earlier = await studies.created_with(connection, stored.id, new.request_id)
     if earlier is not None and earlier != new.fingerprint():
         raise RequestIdReused("this request_id made the study with other settings; use a new one", where="/request_id")
@@ -160,10 +166,12 @@ def _differences(stored: Study, wanted: Study, given: Mapping[str, Any]) -> tupl
 
 def _shown(value: Any) -> Any:
     if isinstance(value, tuple):
-        return list(value)
+        return [_shown(item) for item in value]
     if isinstance(value, Mapping):
         return {name: item.spec() if hasattr(item, "spec") else item for name, item in value.items()}
-    return value
+    if isinstance(value, WarmSource):
+        return {"study": to_path(value.study), "params": dict(value.params), "weight": value.weight}
+    return value.spec() if hasattr(value, "spec") else value
 
 
 async def _with_counts(connection: Driver, found: Sequence[Study]) -> list[tuple[Study, StudyCounts]]:

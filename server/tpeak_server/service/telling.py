@@ -24,6 +24,7 @@ from tpeak_server.domain.trial import (
 from tpeak_server.service.commands import Tell
 from tpeak_server.service.hosts import note_outcome
 from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.stopping import count_told
 
 RETURNED_NAN = "the objective returned NaN"
 
@@ -85,6 +86,7 @@ def _tell(ledger: Ledger, command: Tell, record: TrialRecord) -> Told:
         _finish(ledger, command, trial, epoch, result)
     if command.lease and lease is not None:
         note_outcome(ledger, command, lease, ended_trial=ledger.record(trial.number).trial.state in FINAL)
+    count_told(ledger, trial.number)
     if command.user_attrs:
         ledger.set_attrs(trial.number, command.user_attrs)
     return _told(ledger, command.number)

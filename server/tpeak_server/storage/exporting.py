@@ -19,11 +19,15 @@ from tpeak_server.domain.transfer import (
     Placed,
     StudyLine,
     TrialLine,
+    WarmStartLine,
+    WarmTrialLine,
 )
 from tpeak_server.domain.trial import Interned, TrialState
+from tpeak_server.domain.warm import WarmSource
+from tpeak_server.storage import warm
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.history import INTERNED
-from tpeak_server.storage.rows import interned_from_row
+from tpeak_server.storage.rows import CLOCK_COLUMNS, clock_from_row, interned_from_row
 
 REPORTS_A_LINE = 1000
 ATTRS_A_LINE = 64 * 1024
@@ -36,10 +40,11 @@ ATTRS_AHEAD = 20
 
 SETTINGS = (
     "name", "directions", "sampler", "pruner", "space", "seed", "max_trials", "timeout_s", "lease_seconds",
-    "max_attempts", "max_host_failures", "late_results", "user_attrs", "tags", "note",
+    "max_attempts", "max_host_failures", "late_results", "stop_when", "user_attrs", "tags",
+    "note",
 )  # fmt: skip
 STUDY = f"""
-SELECT {", ".join(SETTINGS)}, state, created_at, handed, seq, incarnation::text,
+SELECT {", ".join(SETTINGS)}, state, stop_reason, created_at, {CLOCK_COLUMNS}, warm_start, incarnation::text,
     (SELECT version_num FROM alembic_version)
 FROM studies JOIN study_clocks ON study_id = id, meta WHERE id = %(study)s
 """
@@ -112,17 +117,27 @@ async def study_lines(connection: Driver, study_id: int) -> AsyncGenerator[Line]
     row = await (await connection.execute(STUDY, keys)).fetchone()
     if row is None:
         raise StudyNotFound("there is no such study; it may have been made on another database")
-    *settings, state, created_at, handed, seq, incarnation, schema = row
+    settings, (state, stop_reason, created_at, *of_clock, warm_start, incarnation, schema) = (
+        row[: len(SETTINGS)],
+        row[len(SETTINGS) :],
+    )
+    clock = clock_from_row(of_clock)
     yield StudyLine(
         id=study_id,
         schema=schema,
         incarnation=incarnation,
-        seq=seq,
+        seq=clock.seq,
         created_at=created_at,
         settings=dict(zip(SETTINGS, settings, strict=True)),
     )
     lines, trials, late_results = 2, 0, 0
     interned = [interned_from_row(one) for one in await (await connection.execute(INTERNED, keys)).fetchall()]
+    for source in warm_start:
+        lines += 1
+        yield WarmStartLine(source=WarmSource(**source))
+    for one in warm.warm_from_rows(await (await connection.execute(warm.READ, keys, binary=True)).fetchall()):
+        lines += 1
+        yield WarmTrialLine(trial=one)
     for distribution in _distributions(interned):
         lines += 1
         yield distribution
@@ -134,7 +149,15 @@ async def study_lines(connection: Driver, study_id: int) -> AsyncGenerator[Line]
         lines += 1
         late_results += 1
         yield late
-    yield EndLine(lines=lines, trials=trials, late_results=late_results, handed=handed, state=StudyState(state))
+    yield EndLine(
+        lines=lines,
+        trials=trials,
+        late_results=late_results,
+        handed=clock.handed,
+        state=StudyState(state),
+        stop_reason=stop_reason,
+        progress=clock.progress,
+    )
 
 
 def _distributions(interned: list[Interned]) -> list[DistributionLine]:

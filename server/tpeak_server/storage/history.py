@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tpeak_server.domain.changes import Clock, Delta
+from tpeak_server.domain.changes import Delta
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.trial import Lease, Report, Trial, TrialRecord, up_to_checkpoint
+from tpeak_server.storage import warm as warm_rows
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.rows import (
+    CLOCK_COLUMNS,
     HOST_COLUMNS,
     INTERNED_COLUMNS,
     LEASE_COLUMNS,
@@ -19,6 +21,7 @@ from tpeak_server.storage.rows import (
     STUDY_COLUMNS,
     SUGGESTION_COLUMNS,
     TRIAL_COLUMNS,
+    clock_from_row,
     host_from_row,
     interned_from_row,
     lease_from_row,
@@ -28,7 +31,7 @@ from tpeak_server.storage.rows import (
     trial_from_row,
 )
 
-CLOCK = "SELECT next_number, handed, seq FROM study_clocks WHERE study_id = %(study)s"
+CLOCK = f"SELECT {CLOCK_COLUMNS} FROM study_clocks WHERE study_id = %(study)s"
 STUDY = f"SELECT {STUDY_COLUMNS} FROM studies WHERE id = %(study)s"
 INTERNED = f"SELECT {INTERNED_COLUMNS} FROM distributions WHERE study_id = %(study)s ORDER BY id"
 CHANGED = """
@@ -50,10 +53,17 @@ async def load_all(connection: Driver, study_id: int) -> Delta:
     return await _delta(connection, study_id, None)
 
 
-async def load_changed(connection: Driver, study_id: int, after: int) -> Delta:
-    """Whole records of the trials that changed after the seq; the caller holds the study's lock."""
+async def load_changed(connection: Driver, study_id: int, after: int, warm: int = 0) -> Delta:
+    """Whole records of the trials that changed after the seq; the caller holds the study's lock.
+
+    What the study began with comes along where it is not the `warm` trials that are known: lines of an import bring it.
+    """
     cursor = await connection.execute(CHANGED, {"study": study_id, "after": after})
-    return await _delta(connection, study_id, [row[0] for row in await cursor.fetchall()])
+    delta = await _delta(connection, study_id, [row[0] for row in await cursor.fetchall()])
+    if sum(source.trials for source in delta.study.warm_start) == warm:
+        return delta
+    rows = await connection.execute(warm_rows.READ, {"study": study_id}, binary=True)
+    return replace(delta, warm=warm_rows.warm_from_rows(await rows.fetchall()))
 
 
 async def load_trials(connection: Driver, study_id: int, numbers: list[int]) -> Delta:
@@ -74,11 +84,12 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -
         reports = await connection.execute(REPORTS + only, keys, binary=True)
         attrs = await connection.execute(ATTRS + only, keys)
         hosts = await connection.execute(HOSTS, keys)
+        warm = await connection.execute(warm_rows.READ, keys, binary=True) if numbers is None else None
         clock_row, study_row = await clock.fetchone(), await study.fetchone()
         if clock_row is None or study_row is None:
             raise StudyNotFound("there is no such study; it may have been made on another database")
         return Delta(
-            clock=Clock(next_number=clock_row[0], handed=clock_row[1], seq=clock_row[2]),
+            clock=clock_from_row(clock_row),
             study=study_from_row(study_row),
             interned=[interned_from_row(row) for row in await interned.fetchall()],
             records=_records(
@@ -89,6 +100,7 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -
                 _attrs(await attrs.fetchall()),
             ),
             hosts={host.name: host for host in map(host_from_row, await hosts.fetchall())},
+            warm=None if warm is None else warm_rows.warm_from_rows(await warm.fetchall()),
         )
 
 

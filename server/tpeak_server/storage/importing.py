@@ -10,6 +10,7 @@ from typing import Any
 
 from tpeak_server.domain.changes import Imported
 from tpeak_server.domain.transfer import Epoch, EpochReport, LateLine, TrialLine
+from tpeak_server.storage import warm
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.rows import array_text
 
@@ -60,6 +61,7 @@ async def write(connection: Driver, study: int, imported: Imported) -> None:
     ):
         if rows:
             await connection.execute(statement, (study, *_columns(rows)))
+    await warm.write(connection, study, imported.warm)
 
 
 def _trial(line: TrialLine, proposed: dict[int, float]) -> tuple[Any, ...]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tpeak_server.domain.changes import Clock, CurveEnd, Locked, Wanted
+from tpeak_server.domain.changes import CurveEnd, Locked, Wanted
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.trial import Lease, Suggested
 from tpeak_server.storage.database import Cursor, Driver
 from tpeak_server.storage.rows import (
+    CLOCK_COLUMNS,
     LEASE_COLUMNS,
     REPORT_COLUMNS,
     SUGGESTION_COLUMNS,
     TRIAL_COLUMNS,
     array_text,
+    clock_from_row,
     lease_from_row,
     report_from_row,
     suggested_from_row,
@@ -26,8 +28,8 @@ from tpeak_server.storage.rows import (
 )
 
 # The lock that orders all writes of a study: numbers, seq, budget and every check below it are exact.
-LOCK = """
-SELECT next_number, handed, seq, tpeak_now() FROM study_clocks WHERE study_id = %s FOR NO KEY UPDATE
+LOCK = f"""
+SELECT {CLOCK_COLUMNS}, tpeak_now() FROM study_clocks WHERE study_id = %s FOR NO KEY UPDATE
 """
 TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %s AND number = ANY(%s::integer[])"
 # What a repeated ask had handed out, which may be finished by now.
@@ -80,8 +82,8 @@ async def load(connection: Driver, study_id: int, wanted: Wanted) -> Locked:
             repeated = await connection.execute(ASKED_TRIALS, (study_id, array_text(found)), binary=True)
             late = await connection.execute(ASKED_SUGGESTIONS, (study_id, array_text(found)), binary=True)
         return Locked(
-            clock=Clock(next_number=locked[0], handed=locked[1], seq=locked[2]),
-            now=locked[3],
+            clock=clock_from_row(locked),
+            now=locked[5],
             trials={t.number: t for t in map(trial_from_row, [*await _rows(trials), *await _rows(repeated)])},
             leases={(lease.number, lease.epoch): lease for lease in map(lease_from_row, await _rows(leases))},
             reports={(r.number, r.epoch, r.step): r for r in map(report_from_row, await _rows(reports))},

@@ -10,6 +10,8 @@ from tpeak_server.domain.changes import Clock
 from tpeak_server.domain.errors import StudyNotFound, TrialNotFound
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Interned
+from tpeak_server.domain.warm import WarmTrial
+from tpeak_server.storage import warm
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.history import CLOCK, INTERNED, STUDY
 from tpeak_server.storage.rows import (
@@ -17,6 +19,7 @@ from tpeak_server.storage.rows import (
     REPORT_COLUMNS,
     SUGGESTION_COLUMNS,
     TRIAL_COLUMNS,
+    clock_from_row,
     interned_from_row,
     study_from_row,
 )
@@ -77,6 +80,7 @@ class Past:
     clock: Clock
     study: Study
     interned: Mapping[int, Interned]
+    warm: Sequence[WarmTrial]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +106,9 @@ async def read(connection: Driver, study_id: int, number: int) -> Past:
         study = await connection.execute(STUDY, keys)
         interned = await connection.execute(INTERNED, keys)
         trial = await connection.execute(TRIAL, keys)
+        began = await connection.execute(warm.READ, keys, binary=True)
         clock_row, study_row, trial_row = await clock.fetchone(), await study.fetchone(), await trial.fetchone()
-        interned_rows = await interned.fetchall()
+        interned_rows, warm_rows = await interned.fetchall(), await began.fetchall()
     if clock_row is None or study_row is None:
         raise StudyNotFound("there is no such study; it may have been made on another database")
     if trial_row is None:
@@ -115,9 +120,10 @@ async def read(connection: Driver, study_id: int, number: int) -> Past:
         # What was sampled elsewhere has a seq of there.
         seq=before if sampled_at is None else min(sampled_at, before),
         created=created,
-        clock=Clock(next_number=clock_row[0], handed=clock_row[1], seq=clock_row[2]),
+        clock=clock_from_row(clock_row),
         study=study_from_row(study_row),
         interned={one.id: one for one in map(interned_from_row, interned_rows)},
+        warm=warm.warm_from_rows(warm_rows),
     )
 
 

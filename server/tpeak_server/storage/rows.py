@@ -6,15 +6,21 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tpeak_server.domain.changes import Clock
 from tpeak_server.domain.distributions import from_spec
 from tpeak_server.domain.hosts import Host
+from tpeak_server.domain.stopping import Progress
+from tpeak_server.domain.stopping import from_spec as stop_when_from_spec
 from tpeak_server.domain.study import Direction, LateResults, Study, StudyState
 from tpeak_server.domain.trial import Interned, Lease, LeaseEnd, Report, Suggested, Trial, TrialState
+from tpeak_server.domain.warm import WarmSource
 
 STUDY_COLUMNS = (
     "id, name, directions, sampler, pruner, seed, state, space, max_trials, timeout_s, lease_seconds, max_attempts, "
-    "user_attrs, tags, note, created_at, first_ask_at, late_results, max_host_failures"
+    "user_attrs, tags, note, created_at, first_ask_at, late_results, max_host_failures, "
+    "stop_when, stop_reason, warm_start"
 )
+CLOCK_COLUMNS = "next_number, handed, seq, best, unimproved"
 TRIAL_COLUMNS = (
     "number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch, attempt, told_epoch, told_hash, "
     "cause, sampled_at_seq, sampler_version, resume_epoch, created_at, started_at, finished_at, avoid_host, deleted"
@@ -53,7 +59,16 @@ def study_from_row(row: Sequence[Any]) -> Study:
         first_ask_at=row[16],
         late_results=LateResults(row[17]),
         max_host_failures=row[18],
+        stop_when=stop_when_from_spec(row[19]),
+        stop_reason=row[20],
+        warm_start=tuple(WarmSource(**source) for source in row[21]),
     )
+
+
+def clock_from_row(row: Sequence[Any]) -> Clock:
+    """A clock from CLOCK_COLUMNS."""
+    progress = Progress(best=row[3], unimproved=row[4])
+    return Clock(next_number=row[0], handed=row[1], seq=row[2], progress=progress)
 
 
 def trial_from_row(row: Sequence[Any]) -> Trial:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpeak_server.domain.study import Study
+from tpeak_server.domain.warm import WarmTrial
+from tpeak_server.storage import warm
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.rows import STUDY_COLUMNS, study_from_row
 
@@ -15,8 +17,9 @@ from tpeak_server.storage.rows import STUDY_COLUMNS, study_from_row
 CLAIM = "INSERT INTO study_names (name, study_id) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING study_id"
 CREATE = """
 INSERT INTO studies (id, name, directions, sampler, pruner, space, seed, state, max_trials, timeout_s, lease_seconds,
-    max_attempts, max_host_failures, late_results, user_attrs, tags, note)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    max_attempts, max_host_failures, late_results, stop_when, warm_start, user_attrs, tags,
+    note)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 START_CLOCK = "INSERT INTO study_clocks (study_id, seq) VALUES (%s, 1)"
 CREATED = "INSERT INTO events (study_id, seq, kind) VALUES (%s, 1, 'created')"
@@ -41,13 +44,16 @@ class StudyCounts:
     seq: int
 
 
-async def create(connection: Driver, study: Study, request_id: str, request_hash: bytes) -> bool:
-    """Makes the study, False where its name is taken."""
+async def create(
+    connection: Driver, study: Study, trials: Sequence[WarmTrial], request_id: str, request_hash: bytes
+) -> bool:
+    """Makes the study, which begins with these trials of others; False where its name is taken."""
     claimed = await connection.execute(CLAIM, (study.name, study.id))
     if await claimed.fetchone() is None:
         return False
     async with connection.pipeline():
         await connection.execute(CREATE, _row(study))
+        await warm.write(connection, study.id, trials)
         await connection.execute(START_CLOCK, (study.id,))
         await connection.execute(CREATED, (study.id,))
         await connection.execute(KEEP_REQUEST, (study.id, request_id, request_hash))
@@ -106,6 +112,8 @@ def _row(study: Study) -> tuple[Any, ...]:
         study.max_attempts,
         study.max_host_failures,
         str(study.late_results),
+        None if study.stop_when is None else json.dumps(study.stop_when.spec()),
+        json.dumps([source.spec() for source in study.warm_start]),
         json.dumps(study.user_attrs),
         list(study.tags),
         study.note,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from psycopg import AsyncRawCursor
@@ -29,7 +30,8 @@ INTERN = "INSERT INTO distributions (study_id, id, name, spec, seen_seq) VALUES 
 # period is NULL, which it ignores. Each lease has its own: a batch may change lease_seconds between two of them.
 WRITE = """
 WITH clock AS (
-    UPDATE study_clocks SET next_number = %(next_number)s, handed = %(handed)s, seq = %(seq)s
+    UPDATE study_clocks SET next_number = %(next_number)s, handed = %(handed)s, seq = %(seq)s,
+        best = %(best)s, unimproved = %(unimproved)s
     WHERE study_id = %(study)s AND seq = %(expected)s RETURNING study_id
 ), new_trials AS (
     INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch,
@@ -118,8 +120,8 @@ INSERT INTO late_results (study_id, number, hash, code, body) VALUES (%s, %s, %s
 REQUEST = "INSERT INTO requests (study_id, request_id, hash, reply) VALUES (%s, %s, %s, %s)"
 STUDY_UPDATE = """
 UPDATE studies SET name = %s, sampler = %s, pruner = %s, state = %s, max_trials = %s, timeout_s = %s,
-    lease_seconds = %s, max_attempts = %s, max_host_failures = %s, late_results = %s, user_attrs = %s, tags = %s,
-    note = %s WHERE id = %s
+    lease_seconds = %s, max_attempts = %s, max_host_failures = %s, late_results = %s, stop_when = %s,
+    stop_reason = %s, warm_start = %s, user_attrs = %s, tags = %s, note = %s WHERE id = %s
 """
 HOST = """
 INSERT INTO hosts (study_id, host, failures, owed, paused_until, cause) VALUES (%s, %s, %s, %s, %s, %s)
@@ -179,7 +181,7 @@ def _written(study: int, expected_seq: int, changes: Changes) -> list[Any]:
     }
     clock = changes.clock
     numbers = {"next_number": clock.next_number, "handed": clock.handed, "seq": clock.seq}
-    named = {"study": study, "expected": expected_seq, **numbers, **columns}
+    named = {"study": study, "expected": expected_seq, **numbers, **asdict(clock.progress), **columns}
     return [named[name] for name in PLACES]
 
 
@@ -221,6 +223,9 @@ async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
                 new.max_attempts,
                 new.max_host_failures,
                 str(new.late_results),
+                None if new.stop_when is None else json.dumps(new.stop_when.spec()),
+                new.stop_reason,
+                json.dumps([source.spec() for source in new.warm_start]),
                 json.dumps(new.user_attrs),
                 list(new.tags),
                 new.note,

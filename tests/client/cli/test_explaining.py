@@ -43,6 +43,13 @@ def test_a_trial_that_nobody_drew_says_so(server, explanation_row, capsys):
     ]
 
 
+def test_trials_of_other_studies_are_counted_where_there_are_any(server, explanation_row, capsys):
+    server.on("GET", EXPLAIN, explanation_row(warm=40))
+    assert command.main(["trial", "explain", "digits", "7"]) == 0
+    first = "trial 7: tpe by tpe-1, with 11 trials finished and 2 pending beside 40 of other studies"
+    assert capsys.readouterr().out.splitlines()[0] == first
+
+
 def test_a_trial_that_is_not_there_is_an_error_without_a_traceback(server, refusal, capsys):
     server.on("GET", EXPLAIN, refusal(404, "trial_not_found"))
     assert command.main(["trial", "explain", "digits", "7"]) == 1

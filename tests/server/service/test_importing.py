@@ -171,6 +171,27 @@ def test_prune_decisions_see_the_same_curves(make_study: Callable[..., Any], imp
     assert replies[0]["reason"] == replies[1]["reason"]
 
 
+def test_a_study_that_ends_by_itself_goes_on_with_its_count(
+    make_study: Callable[..., Any], imports: Callable[..., Any]
+) -> None:
+    study = make_study(stop_when={"patience": 2})
+    for value in (0.5, 0.75):
+        study.finish(value)
+    lines = exported(study)
+    assert (lines[0]["stop_when"], lines[-1]["best"], lines[-1]["unimproved"]) == (
+        {"target": None, "patience": 2},
+        0.5,
+        1,
+    )
+    copy = imports(lines)
+    copy.finish(0.5)
+    end = {"state": "stopped", "stop_reason": "2 trials in a row did not improve on the best value, 0.5"}
+    assert {name: copy.get()[name] for name in end} == end
+    again = imports(exported(copy))
+    assert {name: again.get()[name] for name in end} == end
+    assert again.asked().json()["cause"] == end["stop_reason"]
+
+
 def test_what_ran_waits_and_is_handed_out_again_for_free(
     make_study: Callable[..., Any], imports: Callable[..., Any]
 ) -> None:

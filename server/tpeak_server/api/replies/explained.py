@@ -56,6 +56,7 @@ class ExplainedReply(TypedDict):
     sampled_at_seq: int | None
     params: dict[str, Any]
     seen: int
+    warm: int
     pending: int
     candidates: int
     score: Number | None
@@ -76,6 +77,7 @@ def explained(answer: Explained) -> ExplainedReply:
         sampled_at_seq=trial.sampled_at_seq,
         params=_params(answer.record, answer.interned),
         seen=answer.seen,
+        warm=answer.warm,
         pending=answer.pending,
         candidates=0 if again is None else len(again.candidates),
         score=None if answer.replay.score is None else number(answer.replay.score),

@@ -10,7 +10,19 @@ from typing_extensions import TypedDict
 from tpeak_server.api.replies.wire import specs, time
 from tpeak_server.domain.study import Study, to_path
 from tpeak_server.domain.trial import TrialState
+from tpeak_server.domain.warm import WarmSource
 from tpeak_server.service.studies import Created, StudyCounts
+
+
+class WarmStartReply(TypedDict):
+    """A study that this one has learned from: `trials` were taken over, of the `seen` that were complete."""
+
+    study: str
+    name: str
+    params: dict[str, str]
+    weight: float
+    seen: int
+    trials: int
 
 
 class StudyReply(TypedDict):
@@ -28,6 +40,9 @@ class StudyReply(TypedDict):
     max_attempts: int
     max_host_failures: int | None
     late_results: str
+    stop_when: dict[str, Any] | None
+    stop_reason: str | None
+    warm_start: list[WarmStartReply]
     user_attrs: dict[str, Any]
     tags: list[str]
     note: str
@@ -75,12 +90,26 @@ def study(found: Study, counts: StudyCounts) -> StudyReply:
         max_attempts=found.max_attempts,
         max_host_failures=found.max_host_failures,
         late_results=str(found.late_results),
+        stop_when=None if found.stop_when is None else found.stop_when.spec(),
+        stop_reason=found.stop_reason,
+        warm_start=[_warm_start(source) for source in found.warm_start],
         user_attrs=dict(found.user_attrs),
         tags=list(found.tags),
         note=found.note,
         created_at=time(found.created_at),
         counts={str(state): counts.by_state.get(state, 0) for state in TrialState},
         seq=counts.seq,
+    )
+
+
+def _warm_start(source: WarmSource) -> WarmStartReply:
+    return WarmStartReply(
+        study=to_path(source.study),
+        name=source.name,
+        params=dict(source.params),
+        weight=source.weight,
+        seen=source.seen,
+        trials=source.trials,
     )
 
 

@@ -25,6 +25,9 @@ conditional, new, or told with a value that the current range does not hold. A c
 integrated out. So one mixture serves conditional spaces, and gives the density of the fixed parameters alone. Which
 parameters a candidate lacks is learned (`structure`): what belongs to a branch that it does not take is not judged.
 
+What a study began with, trials of other studies, has kernels of its own in both mixtures, which weigh less and less
+(`warm`).
+
 Read `sampler` first, then `draw`, `model`, `split`, `mixture`, and the two kinds of kernel in `normal` (with `cells`)
 and `categorical`; `rules` has what differs between the project's own estimator and the reference, Optuna's.
 """

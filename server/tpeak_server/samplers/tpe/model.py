@@ -13,12 +13,14 @@ from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, View
 from tpeak_server.samplers.distances import scaled
 from tpeak_server.samplers.layout import Layout, Points, layout_of
+from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
 from tpeak_server.samplers.tpe.mixture import Kernels, Mixture, fit_mixture
 from tpeak_server.samplers.tpe.normal import NormalFamily, family_of
 from tpeak_server.samplers.tpe.rules import Rules
 from tpeak_server.samplers.tpe.split import split
 from tpeak_server.samplers.tpe.structure import Structure, learn
 from tpeak_server.samplers.tpe.visited import Visited, visited
+from tpeak_server.samplers.tpe.warm import weights
 from tpeak_server.samplers.tpe.weights import weights_by_age, weights_by_rank
 
 
@@ -76,6 +78,7 @@ def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | 
     good_mixture = _mixture(layout, points.take(np.sort(best)), family, rules, distances, weight, good=True)
     bad_points = _bad_points(layout, points.take(bad), pending)
     bad_mixture = _mixture(layout, bad_points, family, rules, distances, None, good=False)
+    good_mixture, bad_mixture = _warmed(view, layout, rules, distances, good_mixture, bad_mixture)
     # A pending trial stands among all that finished: it is to be as narrow as they are dense there.
     neighbours = bad_mixture.neighbours.joined(good_mixture.neighbours)
     return Model(
@@ -85,6 +88,51 @@ def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | 
         bad=replace(bad_mixture, neighbours=neighbours),
         visited=None if rules.reference else visited(layout, points),
     )
+
+
+def _warmed(
+    view: View, layout: Layout, rules: Rules, distances: Mapping[int, Floats], good: Mixture, bad: Mixture
+) -> tuple[Mixture, Mixture]:
+    """Both mixtures with what the study began with, as far as it still counts."""
+    weight = weights(view, rules)
+    if view.warm is None or weight is None:
+        return good, bad
+    points = layout.points(view.warm.columns, len(view.warm.source))
+    return (
+        _joined(good, layout, points, weight[0], rules, rules.good_bandwidth, distances),
+        _joined(bad, layout, points, weight[1], rules, rules.bad_bandwidth, distances),
+    )
+
+
+def _joined(
+    own: Mixture,
+    layout: Layout,
+    points: Points,
+    weight: Floats,
+    rules: Rules,
+    rule: BandwidthRule,
+    distances: Mapping[int, Floats],
+) -> Mixture:
+    """The mixture of own trials, and beside it one of others that weighs as much as their weights (w,) say.
+
+    It is fitted by itself, and so narrow as they are dense: the own trials' kernels stay what they are without it.
+    """
+    counting = np.flatnonzero(weight)
+    if not len(counting):
+        return own
+    scale, weight = weight[counting].mean(), weight[counting] / weight[counting].mean()
+    other = fit_mixture(
+        layout,
+        points.take(counting),
+        own.kernels.family,
+        weight=weight,
+        prior_weight=rules.prior_weight,
+        rule=rule,
+        distances=distances,
+    )
+    kernels = replace(other.kernels, weight=other.kernels.weight * scale)
+    neighbours = own.neighbours.joined(other.neighbours)
+    return replace(own, kernels=own.kernels.joined(kernels), neighbours=neighbours)
 
 
 def _bad_points(layout: Layout, points: Points, pending: Mapping[str, Floats] | None) -> Points:

@@ -20,6 +20,7 @@ from tpeak_server.samplers.tpe.model import Memo, fit
 from tpeak_server.samplers.tpe.parts import parts_of
 from tpeak_server.samplers.tpe.rules import OPTUNA5, OWN, Rules
 from tpeak_server.samplers.tpe.split import finished
+from tpeak_server.samplers.tpe.warm import startup_trials
 
 AT_ONCE = 16
 """Suggestions whose candidates are computed together: more would only need memory."""
@@ -91,7 +92,7 @@ class TPESampler:
         streams: Sequence[Stream],
         given: Mapping[str, float],
     ) -> list[Suggestion]:
-        if finished(view) < self.n_startup_trials:
+        if finished(view) < self._startup_trials(view):
             return self._startup(space, streams, given)
         found: list[dict[str, float]] = [{} for _ in streams]
         for purpose, names in parts_of(view, space, given, self):
@@ -165,6 +166,9 @@ class TPESampler:
         if self.rules.latin_start:
             return draw_latin(space, streams, given, self.n_startup_trials, origin="startup")
         return draw_uniform(space, streams, given, origin="startup")
+
+    def _startup_trials(self, view: View) -> int:
+        return self.n_startup_trials if self.rules.reference else startup_trials(view.warm, self.n_startup_trials)
 
     @property
     def _at_once(self) -> int:
