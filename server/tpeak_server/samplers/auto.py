@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.samplers.gp import GPSampler
 from tpeak_server.samplers.seam import Explanation, Stream
 from tpeak_server.samplers.tpe import TPESampler
+from tpeak_server.samplers.tpe.split import finished
+from tpeak_server.samplers.tpe.warm import strengths
 
-MOST_TRIALS = 250
-MOST_PARAMETERS = 60
-MOST_PENDING = 300
-"""Where a Gaussian process begins to take more than 20 ms a suggestion."""
+MOST_TRIALS, MOST_COORDINATES = 250, 5_000
+"""Trials, and trials times parameters, above which a Gaussian process takes more than 20 ms a suggestion."""
+
+MOST_PENDING = 250
+
+LEAST_STRENGTH = 1.0
+"""As many own trials as other studies must count for to be worth TPE, which takes them into account."""
 
 
 class AutoSampler:
     """Expected improvement while it is affordable, TPE after that; a suggestion's origin says which, and why."""
 
-    version = f"auto-1+{GPSampler.version}+{TPESampler.version}"
+    version = f"auto-1 {GPSampler.version} {TPESampler.version}"
 
     def __init__(self, *, n_startup_trials: int = 10, deduplicate: bool = True) -> None:
-        self._few = GPSampler(n_startup_trials=n_startup_trials, deduplicate=deduplicate)
-        self._many = TPESampler(n_startup_trials=n_startup_trials, deduplicate=deduplicate)
+        self._gp = GPSampler(n_startup_trials=n_startup_trials, deduplicate=deduplicate)
+        self._tpe = TPESampler(n_startup_trials=n_startup_trials, deduplicate=deduplicate)
 
     def suggest(
         self,
@@ -35,7 +41,9 @@ class AutoSampler:
         fixed: Mapping[str, float] | None = None,
     ) -> list[Suggestion]:
         """Draws one point a stream; see the seam."""
-        return self._sampler(view, space, pending).suggest(view, space, pending, streams, fixed=fixed)
+        sampler, reason = self._chosen(view, space, pending)
+        found = sampler.suggest(view, space, pending, streams, fixed=fixed)
+        return [_with_reason(suggestion, reason) for suggestion in found]
 
     def explain(
         self,
@@ -47,9 +55,21 @@ class AutoSampler:
         fixed: Mapping[str, float] | None = None,
     ) -> Explanation:
         """The suggestion for this stream, drawn again, and why; see the seam."""
-        return self._sampler(view, space, pending).explain(view, space, pending, stream, fixed=fixed)
+        sampler, reason = self._chosen(view, space, pending)
+        found = sampler.explain(view, space, pending, stream, fixed=fixed)
+        return replace(found, suggestion=_with_reason(found.suggestion, reason))
 
-    def _sampler(self, view: View, space: Space, pending: Mapping[str, Floats]) -> GPSampler | TPESampler:
-        running = len(next(iter(pending.values()))) if pending else 0
-        few = len(view.numbers) <= MOST_TRIALS and len(space) <= MOST_PARAMETERS and running <= MOST_PENDING
-        return self._few if few else self._many
+    def _chosen(self, view: View, space: Space, pending: Mapping[str, Floats]) -> tuple[GPSampler | TPESampler, str]:
+        trials = len(view.numbers)
+        if trials > MOST_TRIALS or trials * len(space) > MOST_COORDINATES:
+            return self._tpe, "many trials"
+        if len(next(iter(pending.values()), ())) > MOST_PENDING:
+            return self._tpe, "many running"
+        if view.warm is not None and strengths(view.warm, finished(view)).sum() >= LEAST_STRENGTH:
+            return self._tpe, "warm start"
+        return self._gp, "few trials"
+
+
+def _with_reason(suggestion: Suggestion, reason: str) -> Suggestion:
+    drawn = suggestion.origin in ("gp", "tpe")
+    return replace(suggestion, origin=f"{suggestion.origin} ({reason})") if drawn else suggestion

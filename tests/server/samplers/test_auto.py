@@ -1,10 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tpeak_server.domain.distributions import FloatDistribution, Space
-from tpeak_server.domain.observations import Floats, View
+from tpeak_server.domain.observations import Floats, View, Warm
 from tpeak_server.samplers.auto import AutoSampler
 from tpeak_server.samplers.gp import GPSampler
 from tpeak_server.samplers.seam import Stream
@@ -18,13 +19,59 @@ PLANE: Space = {"x": FloatDistribution(low=-5, high=5), "y": FloatDistribution(l
 
 
 @pytest.mark.parametrize(
-    ("trials", "sampler"), [(3, GPSampler()), (20, GPSampler()), (250, GPSampler()), (251, TPESampler())]
+    ("trials", "sampler", "origin"),
+    [
+        (3, GPSampler(), "startup"),
+        (20, GPSampler(), "gp (few trials)"),
+        (250, GPSampler(), "gp (few trials)"),
+        (251, TPESampler(), "tpe (many trials)"),
+    ],
 )
 def test_few_trials_are_a_gaussian_processs_and_many_tpes(
-    view_of: Views, columns_of: Columns, stream_of: Streams, trials: int, sampler: GPSampler | TPESampler
+    view_of: Views,
+    columns_of: Columns,
+    stream_of: Streams,
+    trials: int,
+    sampler: GPSampler | TPESampler,
+    origin: str,
 ) -> None:
     columns = columns_of(PLANE, trials)
     view, nothing = view_of(columns, columns["x"] ** 2), {name: np.empty(0) for name in PLANE}
-    found = AutoSampler().suggest(view, PLANE, nothing, [stream_of(trials)])
-    assert found == sampler.suggest(view, PLANE, nothing, [stream_of(trials)])
-    assert AutoSampler().explain(view, PLANE, nothing, stream_of(trials)).suggestion == found[0]
+    (found,) = AutoSampler().suggest(view, PLANE, nothing, [stream_of(trials)])
+    (alone,) = sampler.suggest(view, PLANE, nothing, [stream_of(trials)])
+    assert (found.values, found.origin) == (alone.values, origin)
+    assert AutoSampler().explain(view, PLANE, nothing, stream_of(trials)).suggestion == found
+
+
+def test_many_parameters_make_fewer_trials_many(view_of: Views, columns_of: Columns, stream_of: Streams) -> None:
+    space: Space = {f"x{k}": FloatDistribution(low=0, high=1) for k in range(50)}
+    columns = columns_of(space, 101)
+    view, nothing = view_of(columns, columns["x0"]), {name: np.empty(0) for name in space}
+    (found,) = AutoSampler().suggest(view, space, nothing, [stream_of(101)])
+    assert found.origin == "tpe (many trials)"
+
+
+def test_where_very_many_run_tpe_keeps_them_apart(view_of: Views, columns_of: Columns, stream_of: Streams) -> None:
+    columns = columns_of(PLANE, 20)
+    view, running = view_of(columns, columns["x"] ** 2), columns_of(PLANE, 251, seed=1)
+    (found,) = AutoSampler().suggest(view, PLANE, running, [stream_of(271)])
+    assert found.origin == "tpe (many running)"
+
+
+def test_other_studies_are_tpes_as_long_as_they_count(view_of: Views, columns_of: Columns, stream_of: Streams) -> None:
+    others = Warm(
+        source=np.zeros(25, dtype=np.int64),
+        rank=np.arange(25),
+        seen=np.array([25]),
+        weight=np.ones(1),
+        columns=columns_of(PLANE, 25, seed=3),
+    )
+    nothing = {name: np.empty(0) for name in PLANE}
+
+    def origin(trials: int) -> str:
+        columns = columns_of(PLANE, trials)
+        view = replace(view_of(columns, columns["x"] ** 2), warm=others)
+        (found,) = AutoSampler().suggest(view, PLANE, nothing, [stream_of(trials)])
+        return found.origin
+
+    assert [origin(trials) for trials in (5, 37, 38)] == ["tpe (warm start)", "tpe (warm start)", "gp (few trials)"]

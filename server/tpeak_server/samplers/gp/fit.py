@@ -13,12 +13,15 @@ from scipy.linalg import lapack
 from scipy.optimize import minimize
 
 from tpeak_server.domain.observations import Floats
-from tpeak_server.samplers.gp.kernel import Inputs, Scales, differences, matern, slope_of_matern
+from tpeak_server.samplers.gp.kernel import Inputs, Scales, differences, matern_and_slope
 
 NUGGET = 1e-6
 """Added to the noise, so that two equal points do no harm."""
 
 MOST_STEPS = 40
+
+CLOSE_ENOUGH = 1e-5
+"""The search ends when a step gains less than that share of the energy."""
 
 LENGTH = 0.5, 1.0
 """Mean and standard deviation of log(length / sqrt(d + e)); where many coordinates add up, each matters less."""
@@ -55,7 +58,8 @@ class Energy:
         n = len(self._loss)
         scales = scales_of(theta)
         q = (scales.sharpness @ self._apart).reshape(n, n)
-        smooth = scales.signal * matern(q)
+        smooth, slope = matern_and_slope(q)
+        smooth *= scales.signal
         covariance = smooth + scales.trend * self._linear
         covariance.ravel()[:: n + 1] += scales.noise + NUGGET
         factor, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
@@ -68,10 +72,10 @@ class Energy:
         inverse -= np.outer(solved, solved)
         z = (theta - self.mean) / self.deviation
         energy = 0.5 * (float(self._loss @ solved) + log_determinant + float(z @ z))
-        slope = (slope_of_matern(q) * inverse).ravel()
+        slope *= inverse
         gradient = np.concatenate(
             [
-                scales.signal * scales.sharpness * (self._apart @ slope),
+                scales.signal * scales.sharpness * (self._apart @ slope.ravel()),
                 [
                     np.vdot(inverse, smooth),
                     scales.trend * np.vdot(inverse, self._linear),
@@ -86,7 +90,8 @@ def fit_scales(points: Inputs, loss: Floats, noise: tuple[float, float] = NOISE)
     """The scales for n points with losses (n,) of deviation 1; `noise` is the prior of its variance's logarithm."""
     energy = Energy(points, loss, noise)
     bounds = np.stack([energy.mean - WITHIN * energy.deviation, energy.mean + WITHIN * energy.deviation], axis=1)
-    found = minimize(energy, energy.mean, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MOST_STEPS})
+    options = {"maxiter": MOST_STEPS, "ftol": CLOSE_ENOUGH}
+    found = minimize(energy, energy.mean, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return scales_of(found.x)
 
 

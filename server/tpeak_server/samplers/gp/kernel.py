@@ -97,11 +97,15 @@ def matern(q: Floats) -> Floats:
     return found
 
 
-def slope_of_matern(q: Floats) -> Floats:
-    """Its derivative by q."""
+def matern_and_slope(q: Floats) -> tuple[Floats, Floats]:
+    """The same, and its derivative by q."""
     r = np.sqrt(5.0 * q)
-    found: Floats = (-5.0 / 6.0) * (1.0 + r) * np.exp(-r)
-    return found
+    decay = np.exp(-r)
+    r += 1.0
+    slope = r * decay
+    found: Floats = slope + (5.0 / 3.0) * (q * decay)
+    slope *= -5.0 / 6.0
+    return found, slope
 
 
 def _squared_distances(sharpness: Floats, one: Inputs, other: Inputs) -> Floats:
