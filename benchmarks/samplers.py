@@ -38,6 +38,8 @@ def main() -> int:
     problems = chosen(given.problems, given.half)
     cells = run(given, samplers, problems, __file__)
     comparison = Comparison(samplers, problems, cells, given.trials, match.headline)
+    if match.note:
+        print(match.note, end="\n\n")
     print(report(comparison, halved=match.halved))
     if given.json:
         from report import write_json

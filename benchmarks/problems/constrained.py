@@ -18,12 +18,12 @@ FAMILY = "constrained"
 def problems() -> list[Problem]:
     """The problems of this family."""
     return [
-        _problem("mystery", mystery, best=-1.1742737, unit=1.0),
+        _problem("mystery", mystery, best=-1.1742744, unit=1.0),
         _problem("gramacy", gramacy, best=0.5997880, unit=0.1),
         _problem("gardner", gardner, best=0.2532358, unit=1.0),
-        _problem("g04", g04, best=-30665.5386718, unit=100.0),
+        _problem("g04", g04, best=-30665.5386720, unit=100.0),
         _problem("g08", g08, best=-0.0958250415, unit=0.01),
-        _problem("g09", g09, best=680.6300574, unit=10.0),
+        _problem("g09", g09, best=680.6300573, unit=10.0),
         _problem("pressure-vessel", pressure_vessel, best=6059.7143350, unit=100.0),
         _problem("g24", g24, best=-5.5080132716, unit=1.0),
     ]

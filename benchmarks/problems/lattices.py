@@ -39,5 +39,5 @@ def valley(trial: Trial) -> float:
 def switches(trial: Trial) -> float:
     """Seven switches that matter by pairs."""
     on = [trial.suggest_categorical(f"s{i}", (False, True)) for i in range(7)]
-    wrong = sum(here == there for here, there in pairwise(on))
-    return 0.3 * wrong + 0.1 * (not on[0])
+    wrong: int = sum(here == there for here, there in pairwise(on))
+    return 0.3 * wrong + (0.0 if on[0] else 0.1)

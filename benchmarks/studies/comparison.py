@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,8 +21,14 @@ HEADLINE = 100
 HALVES = (50, 100)
 """The checkpoints of a comparison with half the trials: the first sampler's, and the other one's."""
 
-Shown = Callable[[Floats], float]
-"""How regrets are shown: their mean, or what is left of the whole."""
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is shown of the regrets of some problems, by their rows, and its title."""
+
+    title: str
+    rows: Sequence[int]
+    shown: Callable[[Floats], float]
 
 
 class Comparison:
@@ -98,13 +105,23 @@ def report(comparison: Comparison, *, halved: bool = False) -> str:
     if not comparison.seeds:
         return "no seed is finished for all problems and samplers"
     measures = [
-        ("mean regret (0 the best value, 1 the median random point)", comparison.single(), _as_regret),
-        ("mean normalised hypervolume (1 the whole front)", comparison.several(), _as_volume),
+        measure
+        for measure in (
+            Measure("mean regret (0 the best value, 1 the median random point)", comparison.single(), _as_regret),
+            Measure("mean normalised hypervolume (1 the whole front)", comparison.several(), _as_volume),
+        )
+        if measure.rows
     ]
+    others = comparison.labels[1:]
     parts = [
-        *(part for title, rows, shown in measures if rows for part in _tables(comparison, title, rows, shown)),
-        *(_duels(comparison, other) for other in comparison.labels[1:]),
-        *(_halves(comparison, other) for other in comparison.labels[1:] if halved and comparison.has_halves()),
+        *(part for measure in measures for part in _tables(comparison, measure)),
+        *(_duels(comparison, other) for other in others),
+        *(
+            _halves(comparison, other, measure)
+            for other in others
+            for measure in measures
+            if halved and comparison.has_halves()
+        ),
         "ms a trial: "
         + ", ".join(f"{label} {1e3 * float(np.mean(each)):.1f}" for label, each in comparison.seconds.items()),
     ]
@@ -157,28 +174,28 @@ def _of_duel(prefix: str, other: str, result: Duel) -> dict[str, tuple[str, Sequ
     return {**counted, f"{prefix}p_{other}": ("probability", [result.by_problem.p])}
 
 
-def _tables(comparison: Comparison, title: str, rows: Sequence[int], shown: Shown) -> list[str]:
+def _tables(comparison: Comparison, measure: Measure) -> list[str]:
     head = ["", *(f"{label} @{point}" for label in comparison.labels for point in comparison.checkpoints)]
     return [
         table(
-            f"{title}, {len(comparison.seeds)} seeds",
+            f"{measure.title}, {len(comparison.seeds)} seeds",
             head,
-            [[comparison.problems[row].name, *_means(comparison, [row], shown)] for row in rows],
+            [[comparison.problems[row].name, *_means(comparison, [row], measure)] for row in measure.rows],
         ),
         table(
-            f"the same by family, then mean rank @{comparison.headline}",
+            f"by family: the same, then mean rank @{comparison.headline}",
             [*head, *(f"rank {label}" for label in comparison.labels)],
             [
-                [f"{name} ({len(of)})", *_means(comparison, of, shown), *_ranks(comparison, of)]
-                for name, of in comparison.groups(rows)
+                [f"{name} ({len(of)})", *_means(comparison, of, measure), *_ranks(comparison, of)]
+                for name, of in comparison.groups(measure.rows)
             ],
         ),
     ]
 
 
-def _means(comparison: Comparison, rows: Sequence[int], shown: Shown) -> list[str]:
+def _means(comparison: Comparison, rows: Sequence[int], measure: Measure) -> list[str]:
     return [
-        f"{shown(comparison.regrets(point, rows)[label]):.4f}"
+        f"{measure.shown(comparison.regrets(point, rows)[label]):.4f}"
         for label in comparison.labels
         for point in comparison.checkpoints
     ]
@@ -201,17 +218,16 @@ def _duels(comparison: Comparison, other: str) -> str:
     )
 
 
-def _halves(comparison: Comparison, other: str) -> str:
+def _halves(comparison: Comparison, other: str, measure: Measure) -> str:
     label = comparison.labels[0]
     points = dict(zip((label, other), HALVES, strict=True))
     rows = []
-    for rows_of, shown in ((comparison.single(), _as_regret), (comparison.several(), _as_volume)):
-        for name, of in comparison.groups(rows_of) if rows_of else ():
-            means = [f"{shown(comparison.regrets(point, of)[one]):.4f}" for one, point in points.items()]
-            result = comparison.duel(other, HALVES[0], of, of_other=HALVES[1])
-            rows.append([f"{name} ({len(of)})", *means, *_outcome(result)])
+    for name, of in comparison.groups(measure.rows):
+        means = [f"{measure.shown(comparison.regrets(point, of)[one]):.4f}" for one, point in points.items()]
+        result = comparison.duel(other, HALVES[0], of, of_other=HALVES[1])
+        rows.append([f"{name} ({len(of)})", *means, *_outcome(result)])
     return table(
-        f"half the trials: {label} after {HALVES[0]} against {other} after {HALVES[1]}",
+        f"half the trials, {label} against {other}: {measure.title}",
         ["", *(f"{one} @{point}" for one, point in points.items()), "W/T/L", "p problems", "p studies"],
         rows,
     )

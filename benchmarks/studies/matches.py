@@ -25,7 +25,8 @@ DRAWS = 100
 class Match:
     """Samplers, the first against each other one, by the families that suit them.
 
-    Ranks and tests are after `headline` of the trials; `halved` asks besides how it does with half of them.
+    Ranks and tests are after `headline` of the trials; `halved` asks besides how it does with half of them. `note` says
+    what is not as it should be.
     """
 
     samplers: tuple[str, ...]
@@ -33,18 +34,21 @@ class Match:
     trials: int = 200
     headline: int = 100
     halved: bool = False
+    note: str = ""
 
 
 VERSIONS = Match(samplers=("tpe", "optuna5", "optuna5_group", "optuna4"), families=MIXED)
 """Of TPE, where no sampler is named."""
 
+NO_TORCH = "Optuna's GPSampler needs PyTorch, which is not installed: its TPE takes its place"
+
 GENERAL = (*MIXED, "constrained", "objectives")
 """The families that a sampler for any study can do."""
 
 
-def _same(name: str, *families: str, **budget: int) -> Match:
+def _same(name: str, *families: str, trials: int = 200, headline: int = 100) -> Match:
     """Against Optuna's of the same name."""
-    return Match(samplers=(name, f"{OPTUNA5}{name}"), families=families, **budget)
+    return Match(samplers=(name, f"{OPTUNA5}{name}"), families=families, trials=trials, headline=headline)
 
 
 MATCHES: Mapping[str, Match] = {
@@ -66,7 +70,7 @@ def match_of(name: str | None) -> Match:
     """The match of a sampler; Optuna's Gaussian process needs PyTorch, without which TPE takes its place."""
     match = VERSIONS if name is None else MATCHES[name]
     if f"{OPTUNA5}gp" in match.samplers and find_spec("torch") is None:
-        return replace(match, samplers=("gp", "optuna5"))
+        return replace(match, samplers=("gp", "optuna5"), note=NO_TORCH)
     return match
 
 
