@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from problems import categorical, conditional, synthetic, tables, training
+from problems import (
+    categorical,
+    conditional,
+    constrained,
+    continuous,
+    lattices,
+    objectives,
+    synthetic,
+    tables,
+    training,
+)
 from problems.problem import Problem
 
 NOISY = ("bbob3-5d", "models", "mixed-30", "bbob8-10d-mixed", "digits-mlp", "diabetes-forest")
@@ -55,7 +65,12 @@ def catalogue() -> list[Problem]:
     parallel = [
         replace(named[name], name=f"{name}-x{WORKERS}", family="parallel", workers=WORKERS) for name in PARALLEL
     ]
-    return [*alone, *noisy, *parallel]
+    return [*alone, *noisy, *parallel, *_for_some_samplers()]
+
+
+def _for_some_samplers() -> list[Problem]:
+    """The families that not every sampler can do, or is made for."""
+    return [*continuous.problems(), *constrained.problems(), *objectives.problems(), *lattices.problems()]
 
 
 def crowded() -> list[Problem]:

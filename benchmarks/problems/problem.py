@@ -3,15 +3,17 @@
 | term | meaning |
 |---|---|
 | value | what the objective returns: how far above the best point of the whole space, which has 0 |
-| typical | the median value of points drawn uniformly |
+| typical | the median value of points drawn uniformly, of the feasible ones where there are constraints |
 | regret | value / typical: 0 for the best point, 1 for the median of what random search draws |
+| constraint | what the objective says by `trial.set_constraint`: the point is feasible where all are at most 0 |
+| volume | of several values, each to be small: what the whole front dominates below the reference point |
 """
 
 from __future__ import annotations
 
 import hashlib
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, TypeVar
@@ -42,25 +44,43 @@ class Trial(Protocol):
         """One of the choices."""
         ...
 
+    def set_constraint(self, key: str, value: float) -> None:
+        """Says how far the trial is from being feasible in one respect: it is where this is at most 0."""
+        ...
+
+    @property
+    def constraints(self) -> Mapping[str, float]:
+        """What was said."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A function to minimize, whose least value is 0.
 
     `noise` is the standard deviation of what is added to every value that a sampler is told, in units of the typical
-    value; `workers` evaluate at the same time.
+    value; `workers` evaluate at the same time. Of several objectives, which have no noise, the best value is not 0 but
+    a front: `reference` and `volume` measure how much of it was found.
     """
 
     name: str
     family: str
-    objective: Callable[[Trial], float]
+    objective: Callable[[Trial], float | tuple[float, ...]]
     noise: float = 0.0
     workers: int = 1
+    constrained: bool = False
+    reference: tuple[float, ...] = ()
+    volume: float = 1.0
+
+    @property
+    def objectives(self) -> int:
+        """How many values the objective returns."""
+        return len(self.reference) or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """A problem's typical value, and a fingerprint that changes when the problem does."""
+    """A problem's typical value, 1 of several objectives, and a fingerprint that changes when the problem does."""
 
     typical: float
     fingerprint: str
@@ -70,10 +90,16 @@ class Scale:
 def scale_of(problem: Problem) -> Scale:
     """The problem's scale, from points drawn with a seed that is always the same."""
     rng = np.random.default_rng(0)
-    values = [problem.objective(RandomTrial(rng)) for _ in range(DRAWS)]
-    said = repr([problem.noise, problem.workers, *(f"{value:.6g}" for value in values)])
+    trials = [RandomTrial(rng) for _ in range(DRAWS)]
+    values = [np.atleast_1d(problem.objective(trial)) for trial in trials]
+    numbers = [
+        number for trial, each in zip(trials, values, strict=True) for number in (*each, *trial.constraints.values())
+    ]
+    measure = [problem.reference, problem.volume] if problem.reference else []
+    said = repr([problem.noise, problem.workers, *measure, *(f"{number:.6g}" for number in numbers)])
+    feasible = [float(each[0]) for trial, each in zip(trials, values, strict=True) if trial.feasible]
     return Scale(
-        typical=statistics.median(values),
+        typical=1.0 if problem.reference else statistics.median(feasible),
         fingerprint=hashlib.blake2b(said.encode(), digest_size=6).hexdigest(),
     )
 
@@ -83,7 +109,13 @@ class RandomTrial:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._known: dict[str, Any] = {}
+        self.params: dict[str, Any] = {}
+        self.constraints: dict[str, float] = {}
+
+    @property
+    def feasible(self) -> bool:
+        """Whether no constraint is violated."""
+        return feasible(self.constraints)
 
     def suggest_float(
         self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None
@@ -106,6 +138,15 @@ class RandomTrial:
         """One of the choices."""
         return self._once(name, choices[int(self._rng.integers(len(choices)))])
 
+    def set_constraint(self, key: str, value: float) -> None:
+        """Says how far the trial is from being feasible in one respect."""
+        self.constraints[key] = value
+
     def _once(self, name: str, value: T) -> T:
-        known: T = self._known.setdefault(name, value)
+        known: T = self.params.setdefault(name, value)
         return known
+
+
+def feasible(constraints: Mapping[str, float]) -> bool:
+    """Whether none of them is violated."""
+    return all(value <= 0.0 for value in constraints.values())

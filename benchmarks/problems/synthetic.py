@@ -30,7 +30,7 @@ def problems() -> list[Problem]:
 
 def _plain(number: int, dimensions: int) -> Problem:
     def objective(trial: Trial) -> float:
-        return _value(number, dimensions, [trial.suggest_float(f"x{i}", -5.0, 5.0) for i in range(dimensions)])
+        return bbob_value(number, dimensions, [trial.suggest_float(f"x{i}", -5.0, 5.0) for i in range(dimensions)])
 
     return Problem(name=f"bbob{number}-{dimensions}d", family=FAMILY, objective=objective)
 
@@ -38,7 +38,7 @@ def _plain(number: int, dimensions: int) -> Problem:
 def _mixed(number: int, dimensions: int) -> Problem:
     def objective(trial: Trial) -> float:
         optimum = _bbob(number, dimensions).optimum.x
-        return _value(
+        return bbob_value(
             number,
             dimensions,
             [_COORDINATES[KINDS[i % len(KINDS)]](trial, f"x{i}", float(optimum[i])) for i in range(dimensions)],
@@ -72,13 +72,14 @@ _COORDINATES: dict[str, Callable[[Trial, str, float], float]] = {
 }
 
 
-def _value(number: int, dimensions: int, x: list[float]) -> float:
-    function = _bbob(number, dimensions)
+def bbob_value(number: int, dimensions: int, x: list[float], instance: int = 1) -> float:
+    """log(1 + gap) of one function."""
+    function = _bbob(number, dimensions, instance)
     return math.log1p(max(0.0, function(x) - function.optimum.y))
 
 
 @cache
-def _bbob(number: int, dimensions: int) -> Any:
+def _bbob(number: int, dimensions: int, instance: int = 1) -> Any:
     import ioh
 
-    return ioh.get_problem(number, instance=1, dimension=dimensions, problem_class=ioh.ProblemClass.BBOB)
+    return ioh.get_problem(number, instance=instance, dimension=dimensions, problem_class=ioh.ProblemClass.BBOB)

@@ -11,9 +11,17 @@ from studies.cells import Cell, Sampler
 from studies.runner import Interpreters, run_all
 
 
-def parser(description: str, *, samplers: str, seeds: int, trials: int, processes: int) -> argparse.ArgumentParser:
+def parser(
+    description: str,
+    *,
+    samplers: str,
+    seeds: int,
+    trials: int,
+    processes: int,
+    parents: Sequence[argparse.ArgumentParser] = (),
+) -> argparse.ArgumentParser:
     """A parser that knows these, with defaults; a command adds its own."""
-    found = argparse.ArgumentParser(description=description)
+    found = argparse.ArgumentParser(description=description, parents=parents)
     found.add_argument("--samplers", default=samplers, help='e.g. tpe,tpe:{"n_ei_candidates":64},random')
     found.add_argument("--seeds", type=int, default=seeds)
     found.add_argument("--trials", type=int, default=trials)

@@ -36,7 +36,7 @@ class Watched(Generic[T]):
         self._running[id(trial)] = trial
         return trial
 
-    def tell(self, trial: Seen[T], value: float) -> None:
+    def tell(self, trial: Seen[T], value: float | Sequence[float]) -> None:
         """Finishes the trial."""
         del self._running[id(trial)]
         self._study.tell(trial.own, value)
@@ -73,6 +73,15 @@ class Seen(Generic[T]):
         value = self.own.suggest_categorical(name, choices)
         self.at[name] = repr(value)
         return value
+
+    def set_constraint(self, key: str, value: float) -> None:
+        """Says how far the trial is from being feasible in one respect."""
+        self.own.set_constraint(key, value)
+
+    @property
+    def constraints(self) -> Mapping[str, float]:
+        """What was said."""
+        return self.own.constraints
 
 
 def near(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A study of the server without its HTTP and its database: its cache, its way of proposing, and its sampler.
+"""A study of the server without its HTTP and its database: its cache, and what it does at an ask, a suggest and a tell.
 
 At the ask all parameters that the study has seen are proposed jointly; one that the objective wants besides, or in
 another range, is drawn conditionally on what the trial has. That is what the server and its client do.
@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tpeak_server
-from tpeak_server.domain.changes import Clock, Delta
+from studies.simulation import NothingLeft
+from tpeak_server.domain.changes import Clock, Delta, unread
 from tpeak_server.domain.distributions import (
     CategoricalDistribution,
     Distribution,
     FloatDistribution,
     IntDistribution,
-    canonical,
 )
 from tpeak_server.domain.study import Direction, Study
-from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, TrialState
+from tpeak_server.domain.trial import TrialState
 from tpeak_server.samplers.registry import resolve
-from tpeak_server.service.commands import Ask, Suggest
+from tpeak_server.service.asking import ask
+from tpeak_server.service.commands import Ask, Suggest, Tell
 from tpeak_server.service.history import History
+from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.proposing import Sampling
+from tpeak_server.service.suggesting import suggest
+from tpeak_server.service.telling import tell
 
 SOURCES = ("samplers", "service/history.py", "service/proposing.py", "domain/distributions.py")
 """What a suggestion depends on, below the package."""
@@ -46,87 +49,67 @@ def version() -> str:
 class TpeakStudy:
     """One study that is minimized, with its cache; `settings` are a sampler's on the wire, `{"name": "tpe", ...}`."""
 
-    def __init__(self, settings: Mapping[str, Any], seed: int) -> None:
-        self._study = Study(
+    def __init__(self, settings: Mapping[str, Any], seed: int, objectives: int = 1) -> None:
+        study = Study(
             id=1,
             name="benchmark",
-            directions=(Direction.MINIMIZE,),
+            directions=(Direction.MINIMIZE,) * objectives,
             sampler=resolve(settings),
             pruner={},
             seed=seed,
         )
-        self._clock = Clock(next_number=0, handed=0, seq=0)
-        self.history = History(Delta(clock=self._clock, study=self._study, interned=[], records=[]))
+        clock = Clock(next_number=0, handed=0, seq=0)
+        self.history = History(Delta(clock=clock, study=study, interned=[], records=[]))
         self._sampling = Sampling()
+        self._ahead = self._sampling.plan(self.history, [], [], [])
+        """Nothing: all is drawn when it is needed, from the same scenes."""
 
     def ask(self) -> TpeakTrial:
         """A new trial with all the parameters that are known."""
-        plan = self._sampling.plan(self.history, [Ask(request_id="", worker="")], [], [])
-        point = plan.draw().points[0]
-        ids = {name: self.history.ids[name, canonical(distribution)] for name, distribution in point.space.items()}
-        number = self._clock.next_number
-        trial = Trial(
-            number=number,
-            state=TrialState.RUNNING,
-            proposed={ids[name]: value for name, value in point.values.items()},
-            origin=point.origin,
-            sampled_at_seq=point.seq,
-        )
-        lease = Lease(number=number, epoch=1, token="", worker="", request_id="", ordinal=0, request_hash=b"")
-        self._clock = replace(self._clock, next_number=number + 1, handed=number + 1)
-        self._commit(TrialRecord(trial=trial, lease=lease))
-        return TpeakTrial(self, number)
+        ledger = self._ledger()
+        request_id = str(self.history.clock.next_number)
+        asked = ask(ledger, Ask(request_id=request_id, worker=""), self._sampling, self._ahead.draw())
+        self.history.apply(ledger.delta())
+        if not asked.trials:
+            raise NothingLeft
+        lease = asked.trials[0].lease
+        return TpeakTrial(self, lease.number, lease.token)
 
-    def tell(self, trial: TpeakTrial, value: float) -> None:
+    def tell(self, trial: TpeakTrial, value: float | Sequence[float]) -> None:
         """Finishes the trial with the parameters that its objective used."""
-        record = self.history.unfinished[trial.number]
-        assert record.lease is not None
-        self._commit(
-            replace(
-                record,
-                trial=replace(record.trial, state=TrialState.COMPLETE, values=(value,)),
-                lease=replace(record.lease, used=tuple(trial.used)),
-            )
+        command = Tell(
+            number=trial.number,
+            lease=trial.lease,
+            state=TrialState.COMPLETE,
+            values=(value,) if isinstance(value, float) else tuple(value),
+            constraints=tuple(trial.constraints.values()) or None,
+            used=tuple(trial.used),
         )
+        ledger = self._ledger()
+        tell(ledger, command)
+        self.history.apply(ledger.delta())
 
-    def value(self, number: int, name: str, distribution: Distribution) -> Any:
+    def value(self, trial: TpeakTrial, name: str, distribution: Distribution) -> Any:
         """The running trial's external value for a name: the proposed one where it fits, else drawn now."""
-        record = self.history.unfinished[number]
-        proposed = record.known(self.history.interned).get(name)
-        if proposed is not None and self._fits(*proposed, distribution):
-            return self.history.interned[proposed[0]].distribution.to_external(proposed[1])
-        suggest = Suggest(number=number, name=name, distribution=distribution)
-        drawn = self._sampling.plan(self.history, [], [suggest], []).draw().late[number, name][1]
-        interned = self._interned(name, distribution)
-        suggested = {**record.suggested, name: (interned.id, drawn)}
-        self._commit(replace(record, suggested=suggested), [interned])
-        return distribution.to_external(drawn)
+        command = Suggest(number=trial.number, lease=trial.lease, name=name, distribution=distribution)
+        ledger = self._ledger()
+        suggested = suggest(ledger, command, self._sampling, self._ahead.draw())
+        self.history.apply(ledger.delta())
+        return suggested.value
 
-    def _fits(self, distribution_id: int, internal: float, wanted: Distribution) -> bool:
-        own = self.history.interned[distribution_id].distribution
-        if own.kind != wanted.kind:
-            return False
-        if isinstance(wanted, CategoricalDistribution):
-            return wanted.has(own.to_external(internal))
-        return wanted.contains(internal)
-
-    def _interned(self, name: str, distribution: Distribution) -> Interned:
-        """The distribution as its name's current one."""
-        known = self.history.ids.get((name, canonical(distribution)), len(self.history.interned))
-        return Interned(id=known, name=name, distribution=distribution, seen_seq=self._clock.seq + 1)
-
-    def _commit(self, record: TrialRecord, interned: Sequence[Interned] = ()) -> None:
-        self._clock = replace(self._clock, seq=self._clock.seq + 1)
-        self.history.apply(Delta(clock=self._clock, study=self._study, interned=list(interned), records=[record]))
+    def _ledger(self) -> Ledger:
+        return Ledger(unread(self.history.clock), self.history)
 
 
 class TpeakTrial:
     """A running trial, as an objective sees it; `used` are the names that it asked for."""
 
-    def __init__(self, study: TpeakStudy, number: int) -> None:
+    def __init__(self, study: TpeakStudy, number: int, lease: str) -> None:
         self._study = study
         self.number = number
+        self.lease = lease
         self.used: dict[str, Any] = {}
+        self.constraints: dict[str, float] = {}
 
     def suggest_float(
         self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None
@@ -144,7 +127,11 @@ class TpeakTrial:
         """One of the choices."""
         return self._value(name, CategoricalDistribution(choices=tuple(choices)))
 
+    def set_constraint(self, key: str, value: float) -> None:
+        """Says how far the trial is from being feasible in one respect."""
+        self.constraints[key] = value
+
     def _value(self, name: str, distribution: Distribution) -> Any:
         if name not in self.used:
-            self.used[name] = self._study.value(self.number, name, distribution)
+            self.used[name] = self._study.value(self, name, distribution)
         return self.used[name]

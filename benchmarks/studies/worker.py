@@ -14,6 +14,7 @@ from problems.catalogue import catalogue, crowded
 from problems.problem import Problem
 from studies.cells import Sampler
 from studies.crowd import Watched
+from studies.matches import arguments_of, settings_of
 from studies.simulation import Study, run
 
 FLAG = "--worker"
@@ -76,7 +77,7 @@ def version_of(sampler: Sampler) -> str:
 
 def _run(sampler: Sampler, problem: Problem, seed: int, trials: int) -> Mapping[str, Any]:
     start = time.perf_counter()
-    study = Watched(_study(sampler, seed))
+    study = Watched(_study(sampler, problem, seed))
     pairs = list(run(study, problem, seed, trials))
     seconds = time.perf_counter() - start
     return {
@@ -87,11 +88,11 @@ def _run(sampler: Sampler, problem: Problem, seed: int, trials: int) -> Mapping[
     }
 
 
-def _study(sampler: Sampler, seed: int) -> Study[Any]:
+def _study(sampler: Sampler, problem: Problem, seed: int) -> Study[Any]:
     if sampler.of_tpeak:
         from studies.of_tpeak import TpeakStudy
 
-        return TpeakStudy({"name": sampler.name, **sampler.settings}, seed)
+        return TpeakStudy(settings_of(sampler.name, sampler.settings, problem), seed, problem.objectives)
     from studies.of_optuna import OptunaStudy
 
-    return OptunaStudy(sampler.name, seed)
+    return OptunaStudy(sampler.name, seed, problem.objectives, arguments_of(sampler.name, problem))

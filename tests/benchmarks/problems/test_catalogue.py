@@ -7,11 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from problems import categorical, conditional
+from problems import categorical, conditional, lattices
 from problems.catalogue import NOISE, WORKERS, catalogue, chosen, crowded, halves
-from problems.problem import Problem, RandomTrial, scale_of
+from problems.problem import Problem, RandomTrial, Trial, scale_of
 
-CLOSED_FORMS = [*conditional.problems(), *categorical.problems()]
+CLOSED_FORMS = [*conditional.problems(), *categorical.problems(), *lattices.problems()]
 
 
 def test_every_family_has_as_many_problems_to_tune_on_as_to_report() -> None:
@@ -21,6 +21,7 @@ def test_every_family_has_as_many_problems_to_tune_on_as_to_report() -> None:
         (family, of): count
         for family, count in {
             "synthetic": 4, "table": 3, "training": 2, "conditional": 4, "categorical": 3, "noisy": 3, "parallel": 5,
+            "continuous": 12, "constrained": 4, "objectives": 4, "grid": 2,
         }.items()
         for of in ("tune", "report")
     }  # fmt: skip
@@ -66,3 +67,22 @@ def test_the_scale_changes_with_the_problem_alone() -> None:
     other = Problem(name="other", family="conditional", objective=lambda trial: trial.suggest_float("x", 0.0, 1.0))
     assert scale_of(other).typical == pytest.approx(0.5, abs=0.05)
     assert scale_of(problem).fingerprint == scale_of(problem).fingerprint != scale_of(other).fingerprint
+
+
+def test_what_an_objective_says_of_constraints_and_the_reference_are_part_of_the_fingerprint() -> None:
+    def objective(trial: Trial, limit: float) -> float:
+        value = trial.suggest_float("x", 0.0, 1.0)
+        trial.set_constraint("c", limit - value)
+        return value
+
+    def problem(limit: float) -> Problem:
+        return Problem(name="p", family="f", objective=lambda trial: objective(trial, limit), constrained=True)
+
+    assert scale_of(problem(0.5)).typical == pytest.approx(0.75, abs=0.05)
+    assert scale_of(problem(0.5)).fingerprint != scale_of(problem(0.25)).fingerprint
+    fronts = [
+        Problem(name="p", family="f", objective=lambda trial: (0.0, 0.0), reference=(worst, 1.0))
+        for worst in (1.0, 2.0)
+    ]
+    assert scale_of(fronts[0]).fingerprint != scale_of(fronts[1]).fingerprint
+    assert [front.objectives for front in fronts] == [2, 2]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from problems import conditional
-from problems.problem import Problem
+from problems import conditional, objectives
+from problems.problem import Problem, Trial
 from studies.of_tpeak import TpeakStudy, TpeakTrial
-from studies.simulation import run
+from studies.simulation import NothingLeft, run
 from tpeak_server.domain.distributions import FloatDistribution
 
 X = FloatDistribution(low=0.0, high=1.0)
@@ -97,3 +98,54 @@ def test_only_what_the_objective_used_teaches() -> None:
     columns = study.history.view({"x": X, "y": X}).columns
     assert [math.isnan(value) for value in columns["x"]] == [False, True, True]
     assert [math.isnan(value) for value in columns["y"]] == [True, False, False]
+
+
+def test_several_values_and_constraints_reach_the_sampler() -> None:
+    problem = {one.name: one for one in objectives.problems()}["c2-dtlz2"]
+    study = TpeakStudy({"name": "tpe"}, 1, problem.objectives)
+    scores = [score for score, _ in run(study, problem, 1, 60)]
+    view = study.history.view({})
+    assert view.loss.shape == (60, 2)
+    assert 0 < (view.violation > 0.0).sum() < 60
+    assert scores == sorted(scores, reverse=True)
+    assert 0.0 < scores[-1] < scores[0] == 1.0
+
+
+def test_an_infeasible_trial_teaches_how_far_it_is() -> None:
+    def objective(trial: Trial) -> float:
+        value = trial.suggest_float("x", 0.0, 1.0)
+        trial.set_constraint("c", 0.5 - value)
+        return value
+
+    problem = Problem(name="p", family="f", objective=objective, constrained=True)
+    study = TpeakStudy({"name": "random"}, 1)
+    scores = [score for score, _ in run(study, problem, 1, 20)]
+    view = study.history.view({"x": X})
+    assert view.violation.tolist() == [max(0.0, 0.5 - x) for x in view.columns["x"].tolist()]
+    assert [score > 1.0 for score in scores] == (view.violation > 0.0).tolist()
+
+
+class Short(TpeakStudy):
+    """Has five points to try, the last two of which it knows only when the third is told."""
+
+    def __init__(self) -> None:
+        super().__init__({"name": "random"}, 1)
+        self.asked: list[int] = []
+        self.told = 0
+
+    def ask(self) -> TpeakTrial:
+        if len(self.asked) >= (5 if self.told >= 3 else 3):
+            raise NothingLeft
+        trial = super().ask()
+        self.asked.append(trial.number)
+        return trial
+
+    def tell(self, trial: TpeakTrial, value: float | Sequence[float]) -> None:
+        self.told += 1
+        super().tell(trial, value)
+
+
+def test_a_study_ends_where_nothing_is_left_and_nothing_runs() -> None:
+    study = Short()
+    assert len(list(run(study, PARALLEL, 1, 60))) == 5
+    assert (study.asked, study.told) == ([0, 1, 2, 3, 4], 5)
