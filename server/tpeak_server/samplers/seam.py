@@ -90,6 +90,15 @@ class Counts(Protocol):
     """Its name in `View.generations`, and in the origin of what it proposes."""
 
 
+@runtime_checkable
+class Labours(Protocol):
+    """A sampler that takes much longer for a suggestion than TPE does."""
+
+    def labours(self, view: View, space: Space) -> bool:
+        """Whether it would for one of this view and space."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """One suggestion, drawn again, with all that it was chosen from.

@@ -8,6 +8,7 @@ the trials of a generation sees all there are: it would go on drawing from one t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.samplers.registry import build
-from tpeak_server.samplers.seam import Counts, Sampler, Stream, walks
+from tpeak_server.samplers.seam import Counts, Labours, Sampler, Stream, walks
 from tpeak_server.service.commands import Ask, Suggest
 from tpeak_server.service.history import KEPT_PROPOSALS, History, translated
 from tpeak_server.service.ledger import Ledger
@@ -158,9 +159,12 @@ class Plan:
     late: Sequence[tuple[Suggest, Mapping[str, float], Scene]] = ()
 
     @property
-    def work(self) -> int:
-        """How much there is to do, in kernels times parameters times suggestions."""
+    def work(self) -> float:
+        """How much there is to do, in kernels times parameters times suggestions; infinite for what takes its time."""
         drawn = [*self.scenes, *((scene, 1) for *_, scene in self.late)]
+        sampler = self.sampler
+        if isinstance(sampler, Labours) and any(sampler.labours(scene.view, scene.space) for scene, _ in drawn):
+            return math.inf
         return sum(len(scene.view.numbers) * len(scene.space) * count for scene, count in drawn)
 
     def draw(self) -> Prepared:
