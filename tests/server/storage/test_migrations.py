@@ -89,7 +89,14 @@ INSERT INTO outages (ended, began) VALUES (now() - interval '1 s', now() - inter
 """
 )
 
-ROWS = {"0001": ROWS_0001, "0002": ROWS_0002, "0003": ROWS_0003}
+ROWS_0004 = (
+    ROWS_0003
+    + """
+UPDATE trials SET constraint_names = '{size}' WHERE constraints IS NOT NULL;
+"""
+)
+
+ROWS = {"0001": ROWS_0001, "0002": ROWS_0002, "0003": ROWS_0003, "0004": ROWS_0004}
 """What a database of each revision may hold: every table has rows, and every state of a trial but pruned."""
 
 EMPTY_AT_HEAD = {"0001": {"hosts", "outages"}, "0002": {"outages"}}
@@ -160,6 +167,7 @@ def test_a_study_is_read_and_gone_on_with(migrated: tuple[str, str]) -> None:
         (-1.0,),
         b"\x00\xff",
     )
+    assert first.constraint_names == (("size",) if migrated[0] >= "0004" else None)
     assert (first.user_attrs, second.resume_epoch) == ({"a": {"b": None}}, 1)
     assert found["before"].records[0].suggested == {"k": (1, 1.0)}
     assert found["beat"].lease_seconds == 600.0
