@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from tpeak.constraints import feasible
 from tpeak.frozen import FrozenTrial
 from tpeak.states import StudyDirection
 
@@ -16,14 +17,20 @@ def same_params(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def pareto_front(trials: list[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
-    """The trials that no other one dominates."""
+    """The trials that meet their constraints and that no other such one dominates."""
+    trials = [trial for trial in trials if feasible(trial.constraints)]
     signs = [1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions]
-    losses = [[sign * value for sign, value in zip(signs, trial.values or (), strict=True)] for trial in trials]
-    return [trial for trial, loss in zip(trials, losses, strict=True) if not any(_dominates(o, loss) for o in losses)]
+    losses = [tuple(sign * value for sign, value in zip(signs, trial.values or (), strict=True)) for trial in trials]
+    front: list[tuple[float, ...]] = []
+    for loss in sorted(set(losses)):  # what dominates another comes before it
+        if not any(_dominates(better, loss) for better in front):
+            front.append(loss)
+    kept = set(front)
+    return [trial for trial, loss in zip(trials, losses, strict=True) if loss in kept]
 
 
-def _dominates(one: list[float], other: list[float]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def _same(one: Any, other: Any) -> bool:

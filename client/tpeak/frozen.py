@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tpeak import constraints as limits
 from tpeak.distributions import (
     CategoricalDistribution,
     Choice,
@@ -34,7 +35,7 @@ class FrozenTrial:
 
     An objective takes it in place of a Trial, to be computed again with the same parameters: `objective(best_trial)`.
     `fixed` are the values that an enqueued trial was given; `cause` says why a trial failed; `attempt` counts the
-    workers that lost it; `origin` says where its parameters come from.
+    workers that lost it; `origin` says where its parameters come from. `constraints` are met where they are at most 0.
     """
 
     number: int
@@ -50,6 +51,7 @@ class FrozenTrial:
     origin: str | None = None
     attempt: int = 0
     fixed: dict[str, Any] = field(default_factory=dict)
+    constraints: dict[str, float] = field(default_factory=dict)
 
     def __lt__(self, other: FrozenTrial) -> bool:
         return self.number < other.number
@@ -100,6 +102,10 @@ class FrozenTrial:
         """Set the attribute on this object alone."""
         self.user_attrs[key] = value
 
+    def set_constraint(self, key: str, value: float) -> None:
+        """Set the constraint on this object alone; see `Trial.set_constraint`."""
+        limits.add_to(self.constraints, key, value)
+
     def _param(self, name: str, distribution: Distribution) -> Any:
         if name not in self.params:
             raise InvalidValue(f"this trial has no parameter {name!r}")
@@ -120,6 +126,7 @@ def create_trial(
     distributions: dict[str, Distribution] | None = None,
     user_attrs: dict[str, Any] | None = None,
     intermediate_values: dict[int, float] | None = None,
+    constraints: dict[str, float] | None = None,
 ) -> FrozenTrial:
     """A trial computed elsewhere, for `Study.add_trial`.
 
@@ -137,6 +144,7 @@ def create_trial(
         distributions=dict(distributions or {}),
         user_attrs=dict(user_attrs or {}),
         intermediate_values=dict(intermediate_values or {}),
+        constraints=limits.checked(constraints or {}),
         datetime_start=None if state == TrialState.WAITING else now,
         datetime_complete=now if TrialState(state).is_finished() else None,
     )
@@ -179,6 +187,7 @@ def from_wire(row: Mapping[str, Any]) -> FrozenTrial:
         origin=row["origin"],
         attempt=row["attempt"],
         fixed=row.get("fixed") or {},
+        constraints=limits.from_wire(row),
     )
 
 
@@ -200,6 +209,7 @@ def to_wire(trial: FrozenTrial) -> dict[str, Any]:
         row["values"] = [number_out(value) for value in trial.values]
     if trial.cause is not None:
         row["error"] = trial.cause
+    row |= limits.to_wire(trial.constraints)
     return {name: value for name, value in row.items() if value not in ({}, [])}
 
 

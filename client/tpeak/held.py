@@ -6,9 +6,10 @@ import logging
 import math
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tpeak import constraints as limits
 from tpeak.connection import Connection
 from tpeak.distributions import Distribution, specs
 from tpeak.errors import Conflict, NoTrialYet, Preempted, StudyFinished, TpeakError, Unavailable
@@ -109,12 +110,15 @@ class HeldTrials:
             spool.resend(client)
         return result
 
-    def tell_number(self, number: int, outcome: Outcome) -> FrozenTrial:
+    def tell_number(self, number: int, outcome: Outcome, constraints: Mapping[str, float]) -> FrozenTrial:
         """The same for a trial that was asked for elsewhere, without its lease."""
         client = self._connection.client
-        parcel = Parcel(url=client.url, path=f"{self._routes.path}/trials/{number}/tell", body=outcome.wire())
+        body = outcome.wire() | limits.to_wire(constraints)
+        parcel = Parcel(url=client.url, path=f"{self._routes.path}/trials/{number}/tell", body=body)
         if self._connection.spool.deliver(client, parcel) is None:
-            return FrozenTrial(number=number, state=outcome.state, values=outcome.values, cause=outcome.cause)
+            told = FrozenTrial(number=number, state=outcome.state, values=outcome.values, cause=outcome.cause)
+            told.constraints.update(constraints)
+            return told
         return from_wire(self._routes.trial(number))
 
     def release(self, trial: Trial) -> None:

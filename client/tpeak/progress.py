@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from tpeak.constraints import feasible
 from tpeak.states import StudyDirection, TrialState
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Progress:
             self._stream.write("\n")
 
     def _improves(self, trial: FrozenTrial) -> bool:
+        if not feasible(trial.constraints):
+            return False
         if self._best is None:
             return True
         assert trial.value is not None  # complete trials have one

@@ -7,11 +7,12 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
+from tpeak import constraints as limits
 from tpeak.compare import pareto_front, same_params
 from tpeak.connection import Connection, job_end
 from tpeak.distributions import Distribution
@@ -111,11 +112,14 @@ class Study:
         values: float | Sequence[float] | None = None,
         state: TrialState | None = None,
         skip_if_finished: bool = False,
+        *,
+        constraints: Mapping[str, float] | None = None,
     ) -> FrozenTrial:
         """Finish a trial, and return it as finished.
 
         Without a state, values that are no numbers (or NaN, or too few) make it failed, with a warning. A result that
-        does not reach the server is kept on disk and sent later. Raises ValueError where state and values contradict
+        does not reach the server is kept on disk and sent later. `constraints` are as of `Trial.set_constraint`, which
+        may have set others. Raises ValueError where state and values contradict
         each other or the trial has another result already (with `skip_if_finished` that one is returned), LeaseLost
         where another worker has it.
         """
@@ -126,6 +130,7 @@ class Study:
             if skip_if_finished:
                 return known._result
             raise AlreadyFinished(f"trial {known.number} was told to be {known._result.state} already")
+        given = limits.checked(constraints or {})
         outcome = judge(values, None if state is None else TrialState(state), len(self._directions))
         if state is None and outcome.cause is not None:
             warnings.warn(
@@ -133,8 +138,10 @@ class Study:
             )
         try:
             if isinstance(known, Trial):
+                for key, value in given.items():
+                    known.set_constraint(key, value)
                 return self._held.finish(known, outcome)
-            return self._held.tell_number(known, outcome)
+            return self._held.tell_number(known, outcome, given)
         except Conflict:
             if not skip_if_finished:
                 raise
@@ -244,7 +251,7 @@ class Study:
 
     @property
     def best_trial(self) -> FrozenTrial:
-        """The complete trial of the best value, the first among equals.
+        """The complete trial of the best value that meets its constraints, the first among equals.
 
         Raises NoCompleteTrial, a ValueError, where there is none, and RuntimeError where there are several objectives.
         """
@@ -265,7 +272,10 @@ class Study:
 
     @property
     def best_trials(self) -> list[FrozenTrial]:
-        """The complete trials that no other one dominates: at least as good in all objectives, and better in one."""
+        """The complete trials that meet their constraints and that no other such one dominates.
+
+        One dominates another by being at least as good in all objectives, and better in one.
+        """
         return pareto_front(self.get_trials(states=(TrialState.COMPLETE,)), self._directions)
 
     def explain(self, number: int) -> Explanation:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpeak import constraints as limits
 from tpeak.distributions import CategoricalDistribution, Choice, Distribution, FloatDistribution, IntDistribution
 from tpeak.errors import AlreadyFinished, InvalidValue, Preempted
 from tpeak.frozen import FrozenTrial, create_trial
@@ -63,6 +64,7 @@ class Trial:
         )
         self._user_attrs: dict[str, Any] = dict(issued["user_attrs"])
         self._new_attrs: dict[str, Any] = {}
+        self._constraints: dict[str, float] = {}
         resumed = issued.get("resume_from")
         self._resume_from = None if resumed is None else Checkpoint(**resumed)
         self._checkpoint = self._resume_from or Checkpoint()  # the former worker's is as good until there is another
@@ -100,6 +102,11 @@ class Trial:
     def user_attrs(self) -> dict[str, Any]:
         """The attributes set so far, by name."""
         return dict(self._user_attrs)
+
+    @property
+    def constraints(self) -> dict[str, float]:
+        """The constraints set so far, by name."""
+        return dict(self._constraints)
 
     @property
     def datetime_start(self) -> datetime:
@@ -164,6 +171,16 @@ class Trial:
         self._new_attrs = attrs
         self._user_attrs[key] = value
 
+    def set_constraint(self, key: str, value: float) -> None:
+        """Say how far the trial is from meeting a constraint: at most 0 if it does; it travels with the result.
+
+        The sampler prefers trials that meet all, then those that violate them least in sum; the first value of a key
+        stands, with a warning of another one. Raises TypeError for a value that is no number, InvalidValue, a
+        ValueError, for NaN (a constraint that cannot be computed is violated by infinity) and for more than 16.
+        """
+        self._need_running("no constraint can be set")
+        limits.add_to(self._constraints, key, value)
+
     def set_checkpoint(self, checkpoint: str | os.PathLike[str], step: int | None = None) -> None:
         """Note where the training can be taken up again, after which step. Nothing is sent.
 
@@ -221,7 +238,7 @@ class Trial:
         body = {"lease": self._lease.token, "used": list(self._parameters.values), **outcome.wire()}
         if self._new_attrs:
             body["user_attrs"] = self._new_attrs
-        return body
+        return body | limits.to_wire(self._constraints)
 
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
         """The trial, ended so, as this worker knows it."""
@@ -232,6 +249,7 @@ class Trial:
             params=self.params,
             distributions=self.distributions,
             user_attrs=self.user_attrs,
+            constraints=self.constraints,
             intermediate_values=dict(self._reports.values),
             datetime_start=self._started,
             datetime_complete=datetime.now(UTC),

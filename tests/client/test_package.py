@@ -8,7 +8,7 @@ import pytest
 import tpeak
 
 UNSUPPORTED = {
-    "create_trial": {"system_attrs", "constraints"},
+    "create_trial": {"system_attrs"},
 }
 
 LOOSER = {
@@ -25,6 +25,7 @@ OWN = {
         *("max_host_failures", "late_results", "stop_when", "warm_start"),
     ],
     "Study.ask": ["wall_time", "resumable"],
+    "Study.tell": ["constraints"],
     "Study.optimize": ["executor", "retry_on", "wall_time", "resumable"],
     "TPESampler.__init__": ["reference", "categorical_distance", "deduplicate"],
     "RandomSampler.__init__": ["deduplicate"],
@@ -32,7 +33,8 @@ OWN = {
 }
 
 STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")
-TRIAL = ("suggest_float", "suggest_int", "suggest_categorical", "report", "should_prune", "set_user_attr")
+SUGGEST = ("suggest_float", "suggest_int", "suggest_categorical")
+TRIAL = (*SUGGEST, "report", "should_prune", "set_user_attr", "set_constraint")
 
 MIRRORED = [
     *(
@@ -88,7 +90,7 @@ def test_parameters_have_optunas_names_order_kinds_and_defaults(name, theirs, ou
 
 PROPERTIES = {
     tpeak.Study: "best_params best_trial best_trials best_value direction directions trials user_attrs study_name",
-    tpeak.Trial: "number params distributions user_attrs datetime_start",
+    tpeak.Trial: "number params distributions user_attrs constraints datetime_start",
     tpeak.FrozenTrial: "value last_step duration",
 }
 

@@ -104,7 +104,8 @@ class TPESampler:
             raise InvalidValue("weights must be None, a function cannot travel: the 25 newest trials weigh the most")
         if self.constraints_func is not None:
             raise InvalidValue(
-                "constraints_func must be None, a function cannot travel: a trial's constraints go with its tell"
+                "constraints_func must be None, a function cannot travel: a trial's constraints go with its tell; set "
+                "them in the objective with trial.set_constraint(key, value)"
             )
 
 

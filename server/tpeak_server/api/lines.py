@@ -22,6 +22,7 @@ from tpeak_server.api.requests import (
     MAX_WARM_WEIGHT,
     Attrs,
     Body,
+    ConstraintNames,
     Key,
     Name,
     Scalar,
@@ -29,6 +30,7 @@ from tpeak_server.api.requests import (
     Used,
     Value,
     Values,
+    constraint_names,
     distribution,
 )
 from tpeak_server.api.requests import _vector as vector
@@ -104,6 +106,7 @@ def _trial(line: transfer.TrialLine) -> dict[str, Any]:
         fixed=line.fixed,
         values=numbers_out(line.values),
         constraints=numbers_out(line.constraints),
+        constraint_names=line.constraint_names and list(line.constraint_names),
         cause=line.cause,
         origin=line.origin,
         epoch=line.epoch,
@@ -284,6 +287,7 @@ class TrialEntry(Body):
     fixed: dict[Name, Scalar] = Field(default_factory=dict)
     values: Values | None = None
     constraints: Values | None = None
+    constraint_names: ConstraintNames | None = None
     cause: Text | None = None
     origin: Annotated[str, Field(min_length=1, max_length=MAX_KEY)] = "added"
     epoch: Count = 0
@@ -307,6 +311,7 @@ class TrialEntry(Body):
             | {
                 "values": vector(self.values),
                 "constraints": vector(self.constraints),
+                "constraint_names": constraint_names(self.constraint_names, self.constraints, where),
                 "epochs": tuple(one.domain() for one in self.epochs),
                 "reports": tuple(one.domain() for one in self.reports),
             }

@@ -45,6 +45,7 @@ Value = Annotated[float, BeforeValidator(_named)]
 Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Values = Annotated[list[Value], Field(min_length=1, max_length=MAX_VALUES)]
+ConstraintNames = Annotated[list[Name], Field(max_length=MAX_VALUES)]
 Attrs = dict[Name, Any]
 Used = Annotated[list[Name], Field(max_length=10_000)]
 Scalar = bool | int | float | str | None
@@ -270,6 +271,7 @@ class TellResult(Body):
     state: Literal["complete", "pruned", "failed"]
     values: Values | None = None
     constraints: Values | None = None
+    constraint_names: ConstraintNames | None = None
     error: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
     user_attrs: Attrs | None = None
     used: Used | None = None
@@ -282,6 +284,7 @@ class TellResult(Body):
             state=TrialState(self.state),
             values=_vector(self.values),
             constraints=_vector(self.constraints),
+            constraint_names=constraint_names(self.constraint_names, self.constraints, ""),
             error=self.error,
             user_attrs=self.user_attrs or {},
             used=None if self.used is None else tuple(self.used),
@@ -314,6 +317,7 @@ class AddedTrial(Body):
     distributions: Specs | None = None
     values: Values | None = None
     constraints: Values | None = None
+    constraint_names: ConstraintNames | None = None
     reports: list[StepReport] | None = None
     user_attrs: Attrs | None = None
     error: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
@@ -325,6 +329,7 @@ class AddedTrial(Body):
             distributions=distributions(self.distributions or {}, f"{where}/distributions"),
             values=_vector(self.values),
             constraints=_vector(self.constraints),
+            constraint_names=constraint_names(self.constraint_names, self.constraints, where),
             steps=tuple(step.domain() for step in self.reports or ()),
             user_attrs=self.user_attrs or {},
             error=self.error,
@@ -392,6 +397,17 @@ def distribution(spec: FloatSpec | IntSpec | CategoricalSpec, where: str) -> Dis
 def distributions(specs: Mapping[str, FloatSpec | IntSpec | CategoricalSpec], where: str) -> dict[str, Distribution]:
     """The distributions by name. Raises InvalidDistribution, pointing into the body."""
     return {name: distribution(spec, where + pointer([name])) for name, spec in specs.items()}
+
+
+def constraint_names(names: list[str] | None, values: list[float] | None, where: str) -> tuple[str, ...] | None:
+    """The names of constraints. Raises Invalid where they are not one for each, or repeat."""
+    if names is None:
+        return None
+    if values is None or len(names) != len(values):
+        raise Invalid("give as many constraint_names as constraints", where=f"{where}/constraint_names")
+    if len(set(names)) < len(names):
+        raise Invalid("two constraints have the same name", where=f"{where}/constraint_names")
+    return tuple(names)
 
 
 def _vector(values: list[float] | None) -> tuple[float, ...] | None:

@@ -55,7 +55,7 @@ class TrialNotFound(NotFound):
 
 
 class NoCompleteTrial(NotFound):
-    """The best trial was asked for and no trial is complete with a finite value."""
+    """The best trial was asked for and none is complete with a finite value and meets its constraints."""
 
     code = "no_complete_trial"
 

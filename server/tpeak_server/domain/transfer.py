@@ -96,6 +96,7 @@ class TrialLine:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     values: tuple[float, ...] | None = None
     constraints: tuple[float, ...] | None = None
+    constraint_names: tuple[str, ...] | None = None
     cause: str | None = None
     origin: str = "added"
     epoch: int = 0

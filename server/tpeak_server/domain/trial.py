@@ -59,7 +59,8 @@ class Trial:
     """One point of the study: what was proposed, where it is in its life, what came out.
 
     `proposed` maps a distribution's id to the internal value and never changes once the trial was handed out.
-    `fixed` are an enqueued trial's bare values, external, that no distribution is known for yet.
+    `fixed` are an enqueued trial's bare values, external, that no distribution is known for yet. Constraints are known
+    by their names, or by their places if they have none.
     `resume_epoch` is the latest epoch that left a checkpoint, `avoid_host` where the trial last failed and was to be
     tried again. A deleted trial is there for who repeats a request about it, and for nobody else. The times are known
     only as read from the database.
@@ -71,6 +72,7 @@ class Trial:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     values: tuple[float, ...] | None = None
     constraints: tuple[float, ...] | None = None
+    constraint_names: tuple[str, ...] | None = None
     origin: str = "enqueued"
     epoch: int = 0
     attempt: int = 0
@@ -229,6 +231,7 @@ def retried(trial: Trial, cause: str | None) -> Trial:
         attempt=0,
         values=None,
         constraints=None,
+        constraint_names=None,
         told_epoch=None,
         told_hash=None,
         cause=cause or trial.cause,
@@ -247,6 +250,7 @@ def finished(
     state: TrialState,
     values: tuple[float, ...] | None,
     constraints: tuple[float, ...] | None,
+    constraint_names: tuple[str, ...] | None = None,
     cause: str | None,
     told_epoch: int,
     told_hash: bytes,
@@ -257,6 +261,7 @@ def finished(
         state=state,
         values=values,
         constraints=constraints,
+        constraint_names=constraint_names,
         cause=cause,
         told_epoch=told_epoch,
         told_hash=told_hash,

@@ -103,6 +103,7 @@ def _add(ledger: Ledger, added: Added) -> int:
             fixed={name: value for name, value in added.params.items() if name not in ids},
             values=added.values if added.values is not None else _last_values(added),
             constraints=added.constraints,
+            constraint_names=added.constraint_names,
             cause=added.error,
             origin="enqueued" if added.state is TrialState.WAITING else "added",
             told_epoch=None if added.state is TrialState.WAITING else 0,

@@ -33,15 +33,19 @@ class Command:
 
     def fingerprint(self) -> bytes:
         """A hash of the content: what tells a repetition from another request under the same key."""
-        content = {f.name: getattr(self, f.name) for f in fields(self) if self._counts(f)}
-        text = json.dumps([type(self).__name__, content], sort_keys=True, default=_plain, separators=(",", ":"))
+        text = json.dumps([type(self).__name__, _content(self)], sort_keys=True, default=_plain, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
-    def _counts(self, of: Field[Any]) -> bool:
-        """Whether the field is part of the content; a later one only if it is given, so that stored hashes hold."""
-        if of.metadata.get("later", False):
-            return bool(getattr(self, of.name) != of.default)
-        return bool(of.metadata.get("keyed", True))
+
+def _content(value: Any) -> dict[str, Any]:
+    """The fields that are part of the content; a later one only if it is given, so that stored hashes hold."""
+    return {of.name: getattr(value, of.name) for of in fields(value) if _counts(value, of)}
+
+
+def _counts(value: Any, of: Field[Any]) -> bool:
+    if of.metadata.get("later", False):
+        return bool(getattr(value, of.name) != of.default)
+    return bool(of.metadata.get("keyed", True))
 
 
 def _plain(value: Any) -> Any:
@@ -49,7 +53,7 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, (bytes, datetime)):
         return str(value)
-    return value.spec() if hasattr(value, "spec") else {f.name: getattr(value, f.name) for f in fields(value)}
+    return value.spec() if hasattr(value, "spec") else _content(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,7 @@ class Tell(OfTrial):
     state: TrialState
     values: tuple[float, ...] | None = None
     constraints: tuple[float, ...] | None = None
+    constraint_names: tuple[str, ...] | None = field(default=None, metadata={"later": True})
     error: str | None = None
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     used: tuple[str, ...] | None = None
@@ -183,6 +188,7 @@ class Added:
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
     values: tuple[float, ...] | None = None
     constraints: tuple[float, ...] | None = None
+    constraint_names: tuple[str, ...] | None = field(default=None, metadata={"later": True})
     steps: tuple[Step, ...] = ()
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None

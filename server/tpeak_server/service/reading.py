@@ -69,7 +69,7 @@ class Reading:
                 raise Invalid("a study of several objectives has no single best trial")
             number = await trials.best(connection, study_id, study.signs[0])
             if number is None:
-                raise NoCompleteTrial("no trial is complete with a finite value yet")
+                raise NoCompleteTrial("no trial is complete with a finite value and feasible yet")
             return await _page(connection, study_id, [number])
 
 

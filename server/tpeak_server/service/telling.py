@@ -170,6 +170,7 @@ def _finish(ledger: Ledger, command: Tell, trial: Trial, epoch: int, result: Res
             state=result.state,
             values=result.values,
             constraints=command.constraints,
+            constraint_names=command.constraint_names,
             cause=result.cause,
             told_epoch=epoch,
             told_hash=_content(command),
@@ -243,7 +244,13 @@ def _body(command: Tell) -> Mapping[str, Any]:
         "error": command.error,
         "user_attrs": dict(command.user_attrs),
         "used": command.used and list(command.used),
-    } | ({"retry": True} if command.retry else {})
+    } | _later(command)
+
+
+def _later(command: Tell) -> dict[str, Any]:
+    """The fields that are left out where they say nothing."""
+    names = {} if command.constraint_names is None else {"constraint_names": list(command.constraint_names)}
+    return names | ({"retry": True} if command.retry else {})
 
 
 def _named(values: tuple[float, ...] | None) -> list[float | str] | None:

@@ -52,7 +52,8 @@ FROM studies JOIN study_clocks ON study_id = id, meta WHERE id = %(study)s
 OF_STUDY = "WHERE study_id = {study} ORDER BY number"
 TRIALS = f"""
 SELECT number, state, deleted, proposed_ids, proposed, fixed, values, constraints, cause, origin, epoch, attempt,
-    told_epoch, resume_epoch, sampled_at_seq, sampler_version, avoid_host, created_at, started_at, finished_at
+    told_epoch, resume_epoch, sampled_at_seq, sampler_version, avoid_host, created_at, started_at, finished_at,
+    constraint_names
 FROM trials {OF_STUDY}
 """
 EPOCHS = f"""
@@ -255,6 +256,7 @@ def _trial(
         created_at=row[17],
         started_at=row[18],
         finished_at=row[19],
+        constraint_names=None if row[20] is None else tuple(row[20]),
         epochs=tuple(epochs),
         reports=reports,
         user_attrs=user_attrs,

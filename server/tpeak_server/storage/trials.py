@@ -17,11 +17,13 @@ WHERE study_id = %(study)s AND NOT deleted AND number > %(after)s
 ORDER BY number LIMIT %(limit)s
 """
 
-# PostgreSQL sorts NaN above infinity, so only finite values may be ranked; among equals the earliest wins.
+# PostgreSQL sorts NaN above infinity, so only finite values may be ranked; among equals the earliest wins. A constraint
+# that is NaN is no violation, as to the samplers.
 BEST = """
 SELECT number FROM trials
 WHERE study_id = %(study)s AND NOT deleted AND state = 'complete'
     AND values[1] NOT IN ('NaN', 'Infinity', '-Infinity')
+    AND NOT EXISTS (SELECT FROM unnest(constraints) AS c WHERE c > 0 AND c <> 'NaN')
 ORDER BY %(sign)s::float8 * values[1], number LIMIT 1
 """
 
@@ -47,6 +49,6 @@ async def page(
 
 
 async def best(connection: Driver, study_id: int, sign: float) -> int | None:
-    """The number of the best finite complete trial, the lowest among equals."""
+    """The number of the best finite complete trial that violates no constraint, the lowest among equals."""
     row = await (await connection.execute(BEST, {"study": study_id, "sign": sign})).fetchone()
     return None if row is None else int(row[0])

@@ -106,7 +106,21 @@ INSERT INTO warm_trials (study_id, source, number, rank, params) VALUES (77, 0, 
 """
 )
 
-ROWS = {"0001": ROWS_0001, "0002": ROWS_0002, "0003": ROWS_0003, "0004": ROWS_0004, "0005": ROWS_0005}
+ROWS_0006 = (
+    ROWS_0005
+    + """
+UPDATE trials SET constraint_names = '{size}' WHERE constraints IS NOT NULL;
+"""
+)
+
+ROWS = {
+    "0001": ROWS_0001,
+    "0002": ROWS_0002,
+    "0003": ROWS_0003,
+    "0004": ROWS_0004,
+    "0005": ROWS_0005,
+    "0006": ROWS_0006,
+}
 """What a database of each revision may hold: every table has rows, and every state of a trial but pruned."""
 
 EMPTY_AT_HEAD = {
@@ -182,6 +196,7 @@ def test_a_study_is_read_and_gone_on_with(migrated: tuple[str, str]) -> None:
         (-1.0,),
         b"\x00\xff",
     )
+    assert first.constraint_names == (("size",) if migrated[0] >= "0006" else None)
     assert (first.user_attrs, second.resume_epoch) == ({"a": {"b": None}}, 1)
     assert found["before"].records[0].suggested == {"k": (1, 1.0)}
     assert found["beat"].lease_seconds == 600.0

@@ -39,6 +39,7 @@ class TrialReply(TypedDict):
     started_at: str | None
     finished_at: str | None
     fixed: NotRequired[dict[str, Any]]
+    constraint_names: NotRequired[list[str]]
 
 
 class TrialsReply(TypedDict):
@@ -82,6 +83,8 @@ def trial(record: TrialRecord, interned: Mapping[int, Interned]) -> TrialReply:
     )
     if one.fixed and one.epoch == 0:
         body["fixed"] = dict(one.fixed)
+    if one.constraint_names is not None:
+        body["constraint_names"] = list(one.constraint_names)
     return body
 
 
