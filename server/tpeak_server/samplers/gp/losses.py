@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats, Outcome, View
 
@@ -20,7 +21,22 @@ def shaped(view: View, objective: int = 0) -> Floats:
     the worst of them.
     """
     loss = view.loss[:, objective]
-    counts = (view.outcome == Outcome.COMPLETE) & (view.violation <= 0) & np.isfinite(loss)
+    return _cut(loss, (view.outcome == Outcome.COMPLETE) & (view.violation <= 0) & np.isfinite(loss))
+
+
+def excess(view: View) -> Floats:
+    """By how much trials (n,) violate their constraints, as a loss: what to reduce while none is feasible."""
+    return _cut(view.violation, np.isfinite(view.violation))
+
+
+def violated(view: View) -> Floats:
+    """How trials (n,) stand to their constraints: feasible ones at -1, others above 0 by the order of violation."""
+    ranks = np.searchsorted(np.sort(view.violation), view.violation)
+    return np.where(view.violation <= 0, -1.0, (1.0 + ranks) / len(ranks))
+
+
+def _cut(loss: Floats, counts: NDArray[np.bool_]) -> Floats:
+    """The losses (n,), standardised and cut above the median of those that count."""
     if not counts.any():
         return np.zeros(len(loss))
     # Halved, so that no difference overflows.
@@ -30,11 +46,6 @@ def shaped(view: View, objective: int = 0) -> Floats:
     cut = np.full(len(loss), limit)
     cut[counts] = np.minimum(known, limit)
     return standardised(cut)
-
-
-def violated(view: View) -> Floats:
-    """How trials (n,) stand to their constraints: of deviation 1, feasible ones below 0 and the others above."""
-    return np.where(view.violation <= 0, -1.0, 1.0)
 
 
 def standardised(values: Floats) -> Floats:

@@ -19,7 +19,7 @@ from tpeak_server.domain.observations import Floats, View
 from tpeak_server.samplers.gp.fit import fit_scales
 from tpeak_server.samplers.gp.improvement import log_expected_improvement, log_feasible, log_scalarised_improvement
 from tpeak_server.samplers.gp.kernel import Inputs, Scales, inputs_of
-from tpeak_server.samplers.gp.losses import shaped, violated
+from tpeak_server.samplers.gp.losses import excess, shaped, violated
 from tpeak_server.samplers.gp.posterior import Posterior
 from tpeak_server.samplers.layout import Layout, Points
 from tpeak_server.samplers.tpe.mixture import Kernels
@@ -40,9 +40,10 @@ KEPT_SURROGATES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surrogate:
-    """What is expected of any point of a space; `best` are all trials that are feasible and complete, the best first.
+    """What is expected of any point of a space; `best` are all trials, the best first.
 
-    `losses` has a process for each objective, `violation` one for the constraints if any trial violates them.
+    `losses` has a process for each objective, `violation` one for the constraints if any trial violates them. While
+    none is feasible there is one loss only, by how much they are violated.
     """
 
     layout: Layout
@@ -134,13 +135,15 @@ class Surrogates:
             scales = self._fit(inputs.take(slice(len(first.numbers))), losses(first))
             return Posterior(scales, inputs, losses(view))
 
+        feasible = bool((view.violation <= 0).any())
+        wanted = [partial(shaped, objective=k) for k in range(view.loss.shape[1])] if feasible else [excess]
         surrogate = Surrogate(
             layout=layout,
             structure=structure,
             best=points.take(ranking(view)),
             good=model.good.kernels,
-            losses=tuple(process(partial(shaped, objective=k)) for k in range(view.loss.shape[1])),
-            violation=process(violated) if (view.violation > 0).any() else None,
+            losses=tuple(process(losses) for losses in wanted),
+            violation=process(violated) if (view.violation > 0).any() and feasible else None,
             visited=model.visited,
         )
         with self._lock:

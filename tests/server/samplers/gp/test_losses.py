@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tpeak_server.domain.observations import Outcome, View
-from tpeak_server.samplers.gp.losses import shaped, violated
+from tpeak_server.samplers.gp.losses import excess, shaped, violated
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -51,5 +51,11 @@ def test_each_objective_has_its_own_losses(view_of: Views) -> None:
 
 
 def test_trials_are_on_either_side_of_their_constraints(view_of: Views) -> None:
-    view = view_of({}, [1.0, 1.0, 1.0], violation=[0.0, 0.1, math.inf])
-    assert violated(view).tolist() == [-1.0, 1.0, 1.0]
+    view = view_of({}, [1.0] * 5, violation=[0.0, 0.1, math.inf, 3.0, 0.0])
+    assert violated(view).tolist() == [-1.0, 0.6, 1.0, 0.8, -1.0]
+
+
+def test_what_exceeds_the_constraints_is_ordered_and_the_lost_are_the_worst(view_of: Views) -> None:
+    found = excess(view_of({}, [1.0] * 4, violation=[2.0, 1.0, math.inf, 1.5]))
+    assert np.argsort(found, kind="stable").tolist() == [1, 3, 0, 2]
+    assert found[2] == found[0]

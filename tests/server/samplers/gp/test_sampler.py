@@ -139,6 +139,17 @@ def test_constraints_are_learned(view_of: Views, columns_of: Columns, stream_of:
     assert np.median([one.values["x"] for one in found]) < 1.5
 
 
+def test_where_no_trial_is_feasible_less_violation_is_sought(
+    view_of: Views, columns_of: Columns, stream_of: Streams
+) -> None:
+    columns = columns_of(PLANE, 40)
+    view = view_of(columns, columns["x"], violation=1.0 + (columns["x"] - 2.0) ** 2 + (columns["y"] + 3.0) ** 2)
+    nothing = {name: np.empty(0) for name in PLANE}
+    (found,) = GPSampler().suggest(view, PLANE, nothing, [stream_of(40)])
+    assert found.values["x"] == pytest.approx(2.0, abs=0.3)
+    assert found.values["y"] == pytest.approx(-3.0, abs=0.3)
+
+
 def test_several_objectives_are_traded_off(view_of: Views, columns_of: Columns, stream_of: Streams) -> None:
     columns = columns_of(PLANE, 60)
     x, y = columns["x"], columns["y"]
