@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from studies.cells import parse_samplers
 from studies.worker import FLAG, serve
@@ -32,7 +33,7 @@ def main() -> int:
     from studies.comparison import Comparison, named, report
     from studies.matches import match_of
 
-    given = _arguments()
+    given = arguments(sys.argv[1:])
     match = match_of(given.sampler)
     samplers = parse_samplers(given.samplers)
     problems = chosen(given.problems, given.half)
@@ -48,13 +49,14 @@ def main() -> int:
     return 0
 
 
-def _arguments() -> argparse.Namespace:
+def arguments(given: Sequence[str]) -> argparse.Namespace:
+    """What is to be run: the defaults are those of the sampler that is named."""
     from studies.command import parser
     from studies.matches import MATCHES, match_of
 
     one = argparse.ArgumentParser(add_help=False)
     one.add_argument("--sampler", choices=MATCHES, help="beside Optuna 5.0's of this name, where that suits")
-    match = match_of(one.parse_known_args()[0].sampler)
+    match = match_of(one.parse_known_args(given)[0].sampler)
     found = parser(
         "regret of samplers on many small problems",
         samplers=",".join(match.samplers),
@@ -65,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     )
     found.add_argument("--problems", nargs="+", default=match.families, metavar="GLOB", help="names or families")
     found.add_argument("--half", choices=["tune", "report", "all"], default="all")
-    return found.parse_args()
+    return found.parse_args(given)
 
 
 if __name__ == "__main__":
