@@ -98,7 +98,7 @@ def test_an_explanation_has_scores_densities_and_neighbours(make_study: MakeStud
         trial = study.trial(distributions=SPACE)
         study.tell(trial, values=[loss(trial)])
     found = explained(study, 11)
-    assert (found["number"], found["origin"], found["sampler"], found["version"]) == (11, "tpe", "tpe", "tpe-4")
+    assert (found["number"], found["origin"], found["sampler"], found["version"]) == (11, "tpe", "tpe", "tpe-5")
     assert (found["seen"], found["pending"], found["candidates"]) == (11, 0, 24)
     assert found["params"] == trial["params"]
     assert found["replay"] == {"outcome": "same", "reasons": [], "notes": [], "params": trial["params"]}
@@ -164,7 +164,7 @@ def test_a_proposal_of_another_version_is_not_compared(make_study: MakeStudy, mo
     monkeypatch.setattr(TPESampler, "version", "tpe-9")
     found = explained(study, 0)
     assert found["replay"]["outcome"] == "other version"
-    assert found["replay"]["reasons"] == ["drawn by tpe-4; tpe-9, which is at work now, draws otherwise"]
+    assert found["replay"]["reasons"] == ["drawn by tpe-5; tpe-9, which is at work now, draws otherwise"]
 
 
 def test_after_a_change_of_the_sampler_s_settings_nothing_is_claimed(service: Service, make_study: MakeStudy) -> None:

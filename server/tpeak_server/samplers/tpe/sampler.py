@@ -32,7 +32,7 @@ class TPESampler:
     `reference="optuna5"` makes the densities its, too.
     """
 
-    version = "tpe-4"
+    version = "tpe-5"
 
     def __init__(
         self,
