@@ -28,8 +28,9 @@ parameters a candidate lacks is learned (`structure`): what belongs to a branch 
 What a study began with, trials of other studies, has kernels of its own in both mixtures, which weigh less and less
 (`warm`).
 
-Read `sampler` first, then `draw`, `model`, `split`, `mixture`, and the two kinds of kernel in `normal` (with `cells`)
-and `categorical`; `rules` has what differs between the project's own estimator and the reference, Optuna's.
+Read `sampler` first, then `draw`, `model`, `split` (of several objectives `volume` and `fronts`), `mixture`, and the
+two kinds of kernel in `normal` (with `cells`) and `categorical`; `rules` has what differs between the project's own
+estimator and the reference, Optuna's.
 """
 
 from tpeak_server.samplers.tpe.sampler import TPESampler

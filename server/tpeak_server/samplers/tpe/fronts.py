@@ -10,6 +10,7 @@ A subset that covers most is chosen greedily (Guerreiro et al. 2016), each time 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
 
 import numpy as np
@@ -23,17 +24,68 @@ MARGIN = 0.1
 LEAST_REFERENCE = 1e-12
 """In place of a reference of 0, as in Optuna."""
 
+AT_ONCE = 64
+"""Points that are compared with all others in one go."""
+
 
 def nondominated(loss: Floats) -> NDArray[np.bool_]:
-    """Which points (n,) no other point dominates; of equal points one."""
-    kept = np.ones(len(loss), dtype=bool)
-    # Whatever dominates a point comes before it, and infinities need no sum.
-    for index in np.lexsort(loss.T[::-1]):
-        if kept[index]:
-            better_somewhere = (loss[kept] < loss[index]).any(axis=1)
-            kept[kept] = better_somewhere
-            kept[index] = True
+    """Which points (n,) no other point dominates; of equal points the first."""
+    order = np.lexsort(loss.T[::-1])  # what dominates another, or is equal and the first, comes before it
+    ahead = {2: _of_two, 3: _of_three}.get(loss.shape[1], _of_many)(loss[order])
+    kept = np.zeros(len(loss), dtype=bool)
+    kept[order[ahead]] = True
     return kept
+
+
+def _of_two(loss: Floats) -> NDArray[np.bool_]:
+    """The same of sorted points (n, 2): each must be below all before it."""
+    lowest = np.minimum.accumulate(loss[:, 1])
+    return np.concatenate([[True], loss[1:, 1] < lowest[:-1]])[: len(loss)]
+
+
+def _of_three(loss: Floats) -> NDArray[np.bool_]:
+    """The same of sorted points (n, 3): each is compared with one step of the stairs that those before it make."""
+    kept = np.zeros(len(loss), dtype=bool)
+    seconds: list[float] = []  # ascending
+    thirds: list[float] = []  # descending, the lowest up to there
+    for at, (_, second, third) in enumerate(loss.tolist()):
+        step = bisect_right(seconds, second)
+        if step and thirds[step - 1] <= third:
+            continue
+        kept[at] = True
+        first = step - 1 if step and seconds[step - 1] == second else step
+        last = step
+        while last < len(thirds) and thirds[last] >= third:
+            last += 1
+        seconds[first:last], thirds[first:last] = [second], [third]
+    return kept
+
+
+def _of_many(loss: Floats) -> NDArray[np.bool_]:
+    """The same of sorted points (n, k): some at a time, which drop those that they dominate."""
+    kept = np.zeros(len(loss), dtype=bool)
+    left = np.arange(len(loss))
+    while len(left):
+        some, left = left[:AT_ONCE], left[AT_ONCE:]
+        worse = np.triu(no_worse(loss[some], loss[some]), 1).any(axis=0)
+        some = some[~worse]
+        kept[some] = True
+        left = left[~no_worse(loss[some], loss[left]).any(axis=0)]
+    return kept
+
+
+def no_worse(one: Floats, other: Floats) -> NDArray[np.bool_]:
+    """Where (n, m) a point (n, k) is nowhere worse than another (m, k)."""
+    found = one[:, None, 0] <= other[:, 0]
+    for objective in range(1, one.shape[1]):
+        found &= one[:, None, objective] <= other[:, objective]
+    return found
+
+
+def mean_rank(loss: Floats) -> Floats:
+    """The rank (n,) of each trial (n, k), averaged over the objectives; equal losses rank in trial order."""
+    rank: Floats = loss.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").mean(axis=1)
+    return rank
 
 
 def covering(loss: Floats, count: int) -> NDArray[np.int64]:

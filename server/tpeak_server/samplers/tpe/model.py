@@ -74,7 +74,8 @@ def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | 
     points = layout.points(view.columns, len(view.numbers))
     distances = _distances(layout, rules)
     best, bad = split(view, rules)
-    weight = weights_by_rank(np.argsort(best).astype(np.float64), rules.rank_power) if rules.rank_power else None
+    ranked = rules.rank_power and view.loss.shape[1] == 1
+    weight = weights_by_rank(np.argsort(best).astype(np.float64), rules.rank_power) if ranked else None
     good_mixture = _mixture(layout, points.take(np.sort(best)), family, rules, distances, weight, good=True)
     bad_points = _bad_points(layout, points.take(bad), pending)
     bad_mixture = _mixture(layout, bad_points, family, rules, distances, None, good=False)
@@ -188,9 +189,12 @@ def _thinned(count: int, most: int) -> tuple[NDArray[np.int64], Floats]:
 
 
 class Memo:
-    """The models of the last few (view, space) pairs. Safe for threads; two may fit the same model at once."""
+    """The models of the latest view, one a space, and the last few of others.
 
-    KEPT = 4
+    Safe for threads; two may fit the same model at once.
+    """
+
+    KEPT = 3
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -204,5 +208,7 @@ class Memo:
                 return model
         model = fit(view, space, self._rules)
         with self._lock:
-            self._kept = ((view, dict(space), model), *self._kept[: self.KEPT - 1])
+            of_view = [one for one in self._kept if one[0] is view]
+            others = [one for one in self._kept if one[0] is not view]
+            self._kept = ((view, dict(space), model), *of_view, *others[: self.KEPT])
         return model

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats, Outcome, View
-from tpeak_server.samplers.tpe.fronts import covering, nondominated
+from tpeak_server.samplers.tpe.fronts import covering, mean_rank, nondominated
 from tpeak_server.samplers.tpe.rules import Rules
+from tpeak_server.samplers.tpe.volume import best_of_several
 
 MOST_GOOD = 25
-"""Fronts are peeled off until they hold this many."""
+"""Of several objectives, how many are told apart where nobody says."""
 
 LARGEST_FRONTS = {2: 2048, 3: 256, 4: 100}
 """By the number of objectives, the largest front of which is found what covers most: it takes some seconds at worst."""
@@ -30,17 +31,19 @@ def split(view: View, rules: Rules) -> tuple[NDArray[np.int64], NDArray[np.int64
     if rules.reference and view.loss.shape[1] > 1:
         order = _ranked(view, lambda loss: _optunas_keys(loss, count))
     else:
-        order, count = ranking(view), min(count, rules.most_good)
+        count = min(count, rules.most_good)
+        order = ranking(view, count)
     return order[:count], np.sort(order[count:])
 
 
-def ranking(view: View) -> NDArray[np.int64]:
+def ranking(view: View, count: int = MOST_GOOD) -> NDArray[np.int64]:
     """All trials from best to worst (n,); ties stay in trial order.
 
-    Complete trials by loss (NaN last), then pruned ones by their deepest step, within it by the loss there (NaN last;
-    no report at all comes after every step), then infeasible and lost ones by violation.
+    Complete trials by loss (NaN last), of several objectives the `count` best and then the others; then pruned ones by
+    their deepest step, within it by the loss there (NaN last; no report at all comes after every step); then infeasible
+    and lost ones by violation.
     """
-    return _ranked(view, _domination_keys)
+    return _ranked(view, lambda loss: _own_keys(loss, count))
 
 
 def _ranked(view: View, keys_of_several: Callable[[Floats], Floats]) -> NDArray[np.int64]:
@@ -71,20 +74,11 @@ def _rank_of_loss(loss: Floats, wanted: NDArray[np.bool_], keys_of_several: Call
     return keys
 
 
-def _domination_keys(loss: Floats) -> Floats:
-    """Sort keys (n,) of several objectives: by front of non-domination, within a front by the mean rank.
-
-    Fronts are peeled off only until they hold the good trials; the rest shares one key beyond them.
-    """
-    mean_rank = _mean_rank(loss)
+def _own_keys(loss: Floats, count: int) -> Floats:
+    """Sort keys (n,) of several objectives, by which the `count` best trials come first and the rest shares one key."""
+    best = best_of_several(loss, count)
     keys = np.full(len(loss), np.inf)
-    left = np.arange(len(loss))
-    front = 0
-    while len(left) and len(loss) - len(left) < MOST_GOOD:
-        best = nondominated(loss[left])
-        keys[left[best]] = front * len(loss) + mean_rank[left[best]]
-        left = left[~best]
-        front += 1
+    keys[best] = np.arange(len(best))
     return keys
 
 
@@ -103,14 +97,8 @@ def _optunas_keys(loss: Floats, count: int) -> Floats:
         members = left[best]
         if len(members) > count:
             small = len(members) <= LARGEST_FRONTS.get(loss.shape[1], 0)
-            chosen = covering(loss[members], count) if small else _mean_rank(loss[members]).argsort(kind="stable")
+            chosen = covering(loss[members], count) if small else mean_rank(loss[members]).argsort(kind="stable")
             members = members[chosen[:count]]
         keys[members] = front
         left, count, front = left[~best], count - len(members), front + 1
     return keys
-
-
-def _mean_rank(loss: Floats) -> Floats:
-    """The rank (n,) of each trial, averaged over the objectives."""
-    rank: Floats = loss.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").mean(axis=1)
-    return rank

@@ -70,6 +70,26 @@ def test_of_a_front_too_large_to_find_what_covers_most_the_best_mean_ranks_are_g
     assert (below.tolist(), above.tolist()) == ([1], [0, *range(2, 10)])
 
 
+def test_of_the_last_front_those_that_cover_most_are_good(view_of: Callable[..., View]) -> None:
+    # All are on one front: the knee covers most, and beside it the ends more than its neighbours.
+    losses = [[0.0, 10.0], [2.9, 3.1], [3.0, 3.0], [3.1, 2.9], [10.0, 0.0], *[[20.0, 20.0]] * 25]
+    below, above = split(view_of({}, losses), OWN)
+    assert sorted(below.tolist()) == [0, 2, 4]
+    assert above.tolist() == [1, 3, *range(5, 30)]
+
+
+def test_feasible_trials_of_several_objectives_come_before_better_infeasible_ones(view_of: Callable[..., View]) -> None:
+    losses = [[0.0, 0.0], [5.0, 5.0], [4.0, 6.0], [1.0, 1.0], [9.0, 9.0]]
+    violation = [2.0, 0.0, 0.0, 1.0, 0.0]
+    assert ranking(view_of({}, losses, violation=violation)).tolist() == [1, 2, 4, 3, 0]
+
+
+def test_where_all_are_infeasible_those_that_violate_least_are_good(view_of: Callable[..., View]) -> None:
+    view = view_of({}, [[float(n), -float(n)] for n in range(20)], violation=[30.0 - n for n in range(19)] + [np.inf])
+    below, _ = split(view, OWN)
+    assert below.tolist() == [18, 17]
+
+
 def test_several_objectives_with_nan_and_infinities_are_ranked(view_of: Callable[..., View]) -> None:
     losses = [[np.nan, 0.0], [np.inf, np.inf], [-np.inf, 1.0], [0.5, 0.5], [np.nan, np.nan]]
     assert sorted(ranking(view_of({}, losses)).tolist()) == [0, 1, 2, 3, 4]
