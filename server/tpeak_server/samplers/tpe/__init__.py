@@ -25,8 +25,9 @@ conditional, new, or told with a value that the current range does not hold. A c
 integrated out. So one mixture serves conditional spaces, and gives the density of the fixed parameters alone. Which
 parameters a candidate lacks is learned (`structure`): what belongs to a branch that it does not take is not judged.
 
-Read `sampler` first, then `draw`, `model`, `split` (of several objectives `volume` and `fronts`), `mixture`, and
-the two kinds of kernel in `normal` (with `cells`) and `categorical`; `rules` has what differs between the project's own estimator and the reference, Optuna's.
+Read `sampler` first, then `draw`, `model`, `split` (of several objectives `volume` and `fronts`), `mixture`, and the
+two kinds of kernel in `normal` (with `cells`) and `categorical`; `rules` has what differs between the project's own
+estimator and the reference, Optuna's.
 """
 
 from tpeak_server.samplers.tpe.sampler import TPESampler
