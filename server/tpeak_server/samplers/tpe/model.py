@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpeak_server.domain.distributions import Space
-from tpeak_server.domain.observations import Floats, View
+from tpeak_server.domain.observations import Floats, Outcome, View
 from tpeak_server.samplers.distances import scaled
 from tpeak_server.samplers.layout import Layout, Points, layout_of
 from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
@@ -20,6 +20,7 @@ from tpeak_server.samplers.tpe.rules import Rules
 from tpeak_server.samplers.tpe.split import split
 from tpeak_server.samplers.tpe.structure import Structure, learn
 from tpeak_server.samplers.tpe.visited import Visited, visited
+from tpeak_server.samplers.tpe.volume import weights_of_several
 from tpeak_server.samplers.tpe.warm import weights
 from tpeak_server.samplers.tpe.weights import weights_by_age, weights_by_rank
 
@@ -74,8 +75,7 @@ def fit(view: View, space: Space, rules: Rules, pending: Mapping[str, Floats] | 
     points = layout.points(view.columns, len(view.numbers))
     distances = _distances(layout, rules)
     best, bad = split(view, rules)
-    ranked = rules.rank_power and view.loss.shape[1] == 1
-    weight = weights_by_rank(np.argsort(best).astype(np.float64), rules.rank_power) if ranked else None
+    weight = _weight_of_good(view, best, rules)
     good_mixture = _mixture(layout, points.take(np.sort(best)), family, rules, distances, weight, good=True)
     bad_points = _bad_points(layout, points.take(bad), pending)
     bad_mixture = _mixture(layout, bad_points, family, rules, distances, None, good=False)
@@ -134,6 +134,17 @@ def _joined(
     kernels = replace(other.kernels, weight=other.kernels.weight * scale)
     neighbours = own.neighbours.joined(other.neighbours)
     return replace(own, kernels=own.kernels.joined(kernels), neighbours=neighbours)
+
+
+def _weight_of_good(view: View, best: NDArray[np.int64], rules: Rules) -> Floats | None:
+    """What the good trials weigh, in trial order; None where they weigh the same."""
+    if not rules.rank_power:
+        return None
+    if view.loss.shape[1] == 1:
+        return weights_by_rank(np.argsort(best).astype(np.float64), rules.rank_power)
+    good = np.sort(best)
+    comparable = (view.outcome[good] == Outcome.COMPLETE) & (view.violation[good] <= 0)
+    return weights_of_several(view.loss[good]) if comparable.all() else None
 
 
 def _bad_points(layout: Layout, points: Points, pending: Mapping[str, Floats] | None) -> Points:

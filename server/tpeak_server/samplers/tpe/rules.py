@@ -15,10 +15,11 @@ class Rules:
     """How the finished trials become two densities.
 
     The good trials are `good_share` of those that finished, at most `most_good`. With `rank_power` above 0 a good trial
-    weighs more the better it is, if there is one objective. With `latin_start` the startup points are Latin hypercubes;
-    `distances` are between the choices of some parameters. A *reference* estimator knows a trial only where it has
-    every parameter, counts running trials among the bad ones when it fits them, and evaluates every density to the last
-    digits. Of several objectives it takes whole fronts and what covers most, and knows no `most_good`.
+    weighs more the better it is, of several objectives the more it covers alone. With `latin_start` the startup points
+    are Latin hypercubes; `distances` are between the choices of some parameters. A *reference* estimator knows a trial
+    only where it has every parameter, counts running trials among the bad ones when it fits them, and evaluates every
+    density to the last digits. Of several objectives it takes whole fronts and what covers most, and knows no
+    `most_good`.
     """
 
     good_share: float = 0.1

@@ -8,6 +8,7 @@
 
 A trial covers the box from its point up to the reference, a tenth of the range beyond the worst in each objective. A
 subset that covers most is chosen greedily (Guerreiro et al. 2016), each time the trial that adds most to the volume.
+The good ones then weigh by the volume that each covers alone (Ozaki et al., JAIR 2022).
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ MOST_SORTED = 4096
 
 MOST_COMPARED = {2: 4096, 3: 4096, 4: 1024, 5: 256, 6: 128}
 """By the number of objectives, of how many trials is found what covers most: that takes some 50 ms at worst."""
+
+MOST_WEIGHED = 3
+"""Up to so many objectives trials weigh by what each covers alone: with more, most of a front covers about as much."""
+
+LEAST_WEIGHT = 1e-12
+"""Of what the heaviest weighs, as in Ozaki et al.: a dominated trial is good only where there are too few others."""
 
 STRONG = 64
 """Of how many trials it is counted first which other ones they dominate."""
@@ -100,10 +107,56 @@ def covering_unit(loss: Floats, count: int) -> NDArray[np.int64]:
         for low, high in zip(corner, upper[reached], strict=True):
             adds -= np.maximum(high - np.maximum(unit, low), 0.0).prod(axis=1)
         adds[best] = -np.inf
-        rest_lower, rest_upper = _without(lower[reached], upper[reached], corner)
+        rest_lower, rest_upper, _ = _slabs(lower[reached], upper[reached], corner)
         lower = np.concatenate([lower[~reached], rest_lower])
         upper = np.concatenate([upper[~reached], rest_upper])
     return chosen
+
+
+def weights_of_several(loss: Floats) -> Floats:
+    """The same as `weights_by_volume`, NaN as the worst; every parameter that is drawn by itself asks for it again."""
+    return _weights_of_several(np.where(np.isnan(loss), np.inf, loss).tobytes(), loss.shape)
+
+
+@lru_cache(maxsize=4)
+def _weights_of_several(data: bytes, shape: tuple[int, ...]) -> Floats:
+    return weights_by_volume(np.frombuffer(data).reshape(shape))
+
+
+def weights_by_volume(loss: Floats) -> Floats:
+    """The weights (n,) of good trials (n, k), n up to some tens: by what each covers alone, with the mean 1.
+
+    Equal trials share what they cover. Of more than MOST_WEIGHED objectives all weigh the same.
+    """
+    if loss.shape[1] > MOST_WEIGHED or not len(loss):
+        return np.ones(len(loss))
+    unique, which, counts = np.unique(unit_losses(loss), axis=0, return_inverse=True, return_counts=True)
+    volumes = (_alone(unique) / counts)[which.reshape(-1)]
+    weights = np.maximum(volumes, LEAST_WEIGHT * volumes.max())
+    scaled: Floats = weights / weights.mean()
+    return scaled
+
+
+def _alone(unit: Floats) -> Floats:
+    """The volume (n,) that each point (n, k) covers and no other one does."""
+    k = unit.shape[1]
+    lower, upper = np.zeros((1, k)), np.full((1, k), REFERENCE)
+    once_lower, once_upper, owner = np.empty((0, k)), np.empty((0, k)), np.empty(0, dtype=np.int64)
+    for at, point in enumerate(unit):
+        # What one point has covered so far and this one covers, too, is nobody's alone.
+        reached = (once_upper > point).all(axis=1)
+        corner = np.maximum(once_lower[reached], point)
+        rest_lower, rest_upper, cell = _slabs(once_lower[reached], once_upper[reached], corner)
+        free = (upper > point).all(axis=1)
+        first = np.maximum(lower[free], point)
+        once_lower = np.concatenate([once_lower[~reached], rest_lower, first])
+        once_upper = np.concatenate([once_upper[~reached], rest_upper, upper[free]])
+        owner = np.concatenate([owner[~reached], owner[reached][cell], np.full(len(first), at)])
+        rest_lower, rest_upper, _ = _slabs(lower[free], upper[free], first)
+        lower, upper = np.concatenate([lower[~free], rest_lower]), np.concatenate([upper[~free], rest_upper])
+    volumes = np.zeros(len(unit))
+    np.add.at(volumes, owner, (once_upper - once_lower).prod(axis=1))
+    return volumes
 
 
 def unit_losses(loss: Floats) -> Floats:
@@ -118,15 +171,19 @@ def unit_losses(loss: Floats) -> Floats:
     return unit
 
 
-def _without(lower: Floats, upper: Floats, corner: Floats) -> tuple[Floats, Floats]:
-    """The cells (c, k) without what lies from their corners (c, k) up: a slab an objective, where it is not empty."""
-    lows, highs = [], []
+def _slabs(lower: Floats, upper: Floats, corner: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """The cells (c, k) without what lies from their corners (c, k) up, and of which cell each part is.
+
+    A slab an objective, where it is not empty.
+    """
+    lows, highs, cells = [], [], []
     for objective in range(lower.shape[1]):
-        kept = corner[:, objective] > lower[:, objective]
+        kept = np.flatnonzero(corner[:, objective] > lower[:, objective])
         high = upper[kept].copy()
         high[:, objective] = corner[kept, objective]
         lows.append(lower[kept])
         highs.append(high)
+        cells.append(kept)
         lower = lower.copy()
         lower[:, objective] = corner[:, objective]
-    return np.concatenate(lows), np.concatenate(highs)
+    return np.concatenate(lows), np.concatenate(highs), np.concatenate(cells)

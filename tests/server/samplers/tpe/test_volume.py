@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from tpeak_server.samplers.tpe.fronts import nondominated
-from tpeak_server.samplers.tpe.volume import best_of_several, covering_unit, unit_losses
+from tpeak_server.samplers.tpe.volume import best_of_several, covering_unit, unit_losses, weights_by_volume
 
 INF, NAN = np.inf, np.nan
 
@@ -75,6 +75,29 @@ def test_the_volume_is_exact(objectives: int) -> None:
         volumes = [(covered[[*chosen, at]].any(axis=0) @ sizes.prod(axis=1)) for at in range(8)]
         chosen.append(int(np.argmax(volumes)))
     assert covering_unit(loss, 5).tolist() == chosen
+
+
+def test_good_trials_weigh_by_what_each_covers_alone() -> None:
+    # In units (0, 1), (.5, .5), (1, 0), (.5, 1): they cover .05, .25 and .05 alone, the last one, dominated, nothing.
+    loss = np.array([[0.0, 8.0], [5.0, 4.0], [10.0, 0.0], [5.0, 8.0]])
+    np.testing.assert_allclose(weights_by_volume(loss), np.array([1, 5, 1, 0]) * 4 / 7, atol=1e-11)
+
+
+def test_equal_trials_share_a_weight() -> None:
+    loss = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    np.testing.assert_allclose(weights_by_volume(loss), [0.75, 1.5, 0.75])
+
+
+def test_what_three_objectives_cover_alone() -> None:
+    # (0, 1, 1) covers 1.1 x .1 x .1, of which the middle, (.5, .5, .5), covers .6 x .1 x .1; that has .216 less thrice.
+    loss = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0], [0.5, 0.5, 0.5]])
+    volumes = np.array([0.005, 0.005, 0.005, 0.216 - 3 * 0.006 + 2 * 0.001])
+    np.testing.assert_allclose(weights_by_volume(loss), volumes / volumes.mean())
+
+
+def test_of_four_objectives_all_weigh_the_same() -> None:
+    assert weights_by_volume(front_of(3, 4)).tolist() == [1.0, 1.0, 1.0]
+    assert weights_by_volume(np.empty((0, 2))).tolist() == []
 
 
 @pytest.mark.parametrize(
