@@ -20,7 +20,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("POST /studies", "/directions/0", "min", "invalid_request"),
     ("POST /studies", "/if_exists", "replace", "invalid_request"),
     ("POST /studies", "/sampler", "tpe", "invalid_request"),
-    ("POST /studies", "/sampler/name", "gp", "invalid_request"),
+    ("POST /studies", "/sampler/name", "bayes", "invalid_request"),
     ("POST /studies", "/sampler/n_startup_trials", -1, "invalid_request"),
     ("POST /studies", "/sampler/n_startup_trials", "10", "invalid_request"),
     ("POST /studies", "/sampler/n_ei_candidates", 10_001, "invalid_request"),
