@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tpeak_server.domain.distributions import Space
-from tpeak_server.domain.observations import Floats, Suggestion, Tries
+from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.samplers.layout import layout_of
 from tpeak_server.samplers.seam import Stream
@@ -27,16 +27,18 @@ class Fresh:
     """Replaces points that were tried; safe for threads.
 
     A point was tried if a trial has gone its way to the end, whatever it ended as, or if one under way has the same
-    values. The space is exhausted when nothing is left of the tree that ended trials have shown.
+    values. The space is exhausted when nothing is left of the tree that ended trials have shown. With `deduplicate`
+    false nothing is replaced, nor where the view does not know what was tried.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, deduplicate: bool = True) -> None:
+        self._deduplicate = deduplicate
         self._lock = threading.Lock()
         self._tree = Tree()
 
     def suggest(
         self,
-        tries: Tries,
+        view: View,
         space: Space,
         pending: Mapping[str, Floats],
         streams: Sequence[Stream],
@@ -46,6 +48,9 @@ class Fresh:
         """What is drawn, with points that were tried replaced; fewer where nothing is left, or where the rest is with
         trials under way.
         """
+        tries = view.tried
+        if not self._deduplicate or tries is None or any(stream.parameter for stream in streams):
+            return draw(pending, streams)
         found: list[Suggestion] = []
         drawn: list[Suggestion] = []
         waiting = [tries.known(one) for one in tries.trials.values() if one.state is TrialState.WAITING]

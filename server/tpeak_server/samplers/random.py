@@ -20,7 +20,7 @@ class RandomSampler:
     version = "random-2"
 
     def __init__(self, *, deduplicate: bool = True) -> None:
-        self._fresh = Fresh() if deduplicate else None
+        self._fresh = Fresh(deduplicate=deduplicate)
 
     def suggest(
         self,
@@ -33,10 +33,8 @@ class RandomSampler:
     ) -> list[Suggestion]:
         """Draws one point a stream; see the seam."""
         given = fixed or {}
-        if self._fresh is None or view.tried is None or any(stream.parameter for stream in streams):
-            return draw_uniform(space, streams, given, origin="random")
         return self._fresh.suggest(
-            view.tried, space, pending, streams, given,
+            view, space, pending, streams, given,
             lambda _, some: draw_uniform(space, some, given, origin="random"),
         )  # fmt: skip
 

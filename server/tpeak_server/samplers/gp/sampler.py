@@ -36,7 +36,7 @@ class GPSampler:
     ) -> None:
         self.n_startup_trials = n_startup_trials
         self._surrogates = Surrogates(NO_NOISE if deterministic_objective else NOISE)
-        self._fresh = Fresh() if deduplicate else None
+        self._fresh = Fresh(deduplicate=deduplicate)
 
     def suggest(
         self,
@@ -49,10 +49,8 @@ class GPSampler:
     ) -> list[Suggestion]:
         """Draws one point a stream; see the seam."""
         given = {name: value for name, value in (fixed or {}).items() if name in space}
-        if self._fresh is None or view.tried is None or any(stream.parameter for stream in streams):
-            return self._draw(view, space, pending, streams, given)
         return self._fresh.suggest(
-            view.tried, space, pending, streams, given,
+            view, space, pending, streams, given,
             lambda pending, some: self._draw(view, space, pending, some, given),
         )  # fmt: skip
 

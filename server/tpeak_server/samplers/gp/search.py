@@ -9,8 +9,8 @@ import numpy as np
 
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import Layout, Points
+from tpeak_server.samplers.mutations import changed, mutated, rows_of_mutation
 from tpeak_server.samplers.tpe.mixture import Kernels
-from tpeak_server.samplers.tpe.mutations import changed, mutated, rows_of_mutation
 
 RANDOM, DRAWN, MUTATED = 250, 100, 150
 """Candidates at first: uniform ones, draws from the good density of TPE, and mutations of the best trials."""

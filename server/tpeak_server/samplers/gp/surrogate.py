@@ -22,12 +22,12 @@ from tpeak_server.samplers.gp.kernel import Inputs, Scales, inputs_of
 from tpeak_server.samplers.gp.losses import excess, shaped, violated
 from tpeak_server.samplers.gp.posterior import Posterior
 from tpeak_server.samplers.layout import Layout, Points
+from tpeak_server.samplers.structure import Structure
 from tpeak_server.samplers.tpe.mixture import Kernels
 from tpeak_server.samplers.tpe.model import Memo
 from tpeak_server.samplers.tpe.rules import OWN
 from tpeak_server.samplers.tpe.split import ranking
-from tpeak_server.samplers.tpe.structure import Structure
-from tpeak_server.samplers.tpe.visited import Visited
+from tpeak_server.samplers.visited import Visited
 
 FIRST_RUNG, GROWTH = 5, 15
 

@@ -23,7 +23,8 @@ that parallel workers keep apart.
 A coordinate that a *kernel* lacks has the prior's density there: the trial says nothing about that parameter, be it
 conditional, new, or told with a value that the current range does not hold. A coordinate that a *point* lacks is
 integrated out. So one mixture serves conditional spaces, and gives the density of the fixed parameters alone. Which
-parameters a candidate lacks is learned (`structure`): what belongs to a branch that it does not take is not judged.
+parameters a candidate lacks is learned (`samplers.structure`): what belongs to a branch that it does not take is not
+judged.
 
 What a study began with, trials of other studies, has kernels of its own in both mixtures, which weigh less and less
 (`warm`).

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats
 from tpeak_server.samplers.layout import Points
+from tpeak_server.samplers.mutations import mutated, rows_of_mutation
 from tpeak_server.samplers.tpe.contest import DIGITS, Contest
 from tpeak_server.samplers.tpe.mixture import Kernels, Precision
 from tpeak_server.samplers.tpe.model import Model
-from tpeak_server.samplers.tpe.mutations import mutated, rows_of_mutation
 from tpeak_server.samplers.tpe.rules import Rules
-from tpeak_server.samplers.tpe.visited import Visited
+from tpeak_server.samplers.visited import Visited
 
 FRESH = 64
 """How many neighbours are looked at where every candidate was tried before."""

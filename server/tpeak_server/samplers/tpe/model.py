@@ -13,16 +13,16 @@ from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, Outcome, View
 from tpeak_server.samplers.distances import scaled
 from tpeak_server.samplers.layout import Layout, Points, layout_of
+from tpeak_server.samplers.structure import Structure, learn
 from tpeak_server.samplers.tpe.bandwidth import BandwidthRule
 from tpeak_server.samplers.tpe.mixture import Kernels, Mixture, fit_mixture
 from tpeak_server.samplers.tpe.normal import NormalFamily, family_of
 from tpeak_server.samplers.tpe.rules import Rules
 from tpeak_server.samplers.tpe.split import split
-from tpeak_server.samplers.tpe.structure import Structure, learn
-from tpeak_server.samplers.tpe.visited import Visited, visited
 from tpeak_server.samplers.tpe.volume import weights_of_several
 from tpeak_server.samplers.tpe.warm import weights
 from tpeak_server.samplers.tpe.weights import weights_by_age, weights_by_rank
+from tpeak_server.samplers.visited import Visited, visited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ class TPESampler:
         self.rules = replace(self.rules, distances=categorical_distance or {})
         self.n_ei_candidates = self.rules.n_candidates
         self._memo = Memo(self.rules)
-        self._fresh = Fresh() if deduplicate or (deduplicate is None and not self.rules.reference) else None
+        self._fresh = Fresh(deduplicate=not self.rules.reference if deduplicate is None else deduplicate)
 
     def suggest(
         self,
@@ -77,10 +77,8 @@ class TPESampler:
     ) -> list[Suggestion]:
         """Draws one point a stream; see the seam. A fixed value that its range does not hold conditions nothing."""
         given = {name: value for name, value in (fixed or {}).items() if name in space}
-        if self._fresh is None or view.tried is None or any(stream.parameter for stream in streams):
-            return self._draw(view, space, pending, streams, given)
         return self._fresh.suggest(
-            view.tried, space, pending, streams, given,
+            view, space, pending, streams, given,
             lambda pending, some: self._draw(view, space, pending, some, given),
         )  # fmt: skip
 

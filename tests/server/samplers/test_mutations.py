@@ -3,7 +3,7 @@ import pytest
 
 from tpeak_server.domain.distributions import CategoricalDistribution, FloatDistribution, IntDistribution, Space
 from tpeak_server.samplers.layout import layout_of
-from tpeak_server.samplers.tpe.mutations import mutated, rows_of_mutation
+from tpeak_server.samplers.mutations import mutated, rows_of_mutation
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -5,7 +5,7 @@ import pytest
 
 from tpeak_server.domain.distributions import CategoricalDistribution, FloatDistribution, IntDistribution, Space
 from tpeak_server.samplers.layout import layout_of
-from tpeak_server.samplers.tpe.visited import visited
+from tpeak_server.samplers.visited import visited
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -3,7 +3,7 @@ import pytest
 
 from tpeak_server.domain.distributions import CategoricalDistribution, FloatDistribution, IntDistribution, Space
 from tpeak_server.samplers.layout import Layout, Points, layout_of
-from tpeak_server.samplers.tpe.structure import Structure, learn
+from tpeak_server.samplers.structure import Structure, learn
 
 pytestmark = pytest.mark.filterwarnings("error")
 
