@@ -53,6 +53,9 @@ class Sampling:
     def __init__(self) -> None:
         self._settings: Mapping[str, object] | None = None
         self._sampler: Sampler | None = None
+        self._walks = False
+        self._lag = LAG
+        self._labours: Labours | None = None
         self._scene: Scene | None = None
 
     def plan(
@@ -81,6 +84,7 @@ class Sampling:
         ]
         return Plan(
             sampler=self.sampler(study),
+            labours=self._labours,
             seed=study.seed,
             first=max([history.clock.next_number, *(prepared.end for prepared in in_flight)]),
             ahead=list(in_flight),
@@ -97,19 +101,23 @@ class Sampling:
         if self._sampler is None or self._settings != study.sampler:
             self._settings = study.sampler
             self._sampler = build(study.sampler)
+            # Whether something is of a protocol takes longer to find out than an ask may wait each time.
+            self._walks = walks(self._sampler)
+            self._lag = 0.0 if isinstance(self._sampler, Counts) else LAG
+            self._labours = self._sampler if isinstance(self._sampler, Labours) else None
         return self._sampler
 
     def walks(self, study: Study) -> bool:
         """Whether the study's sampler must see every trial as it is: nothing is drawn ahead for it."""
-        return walks(self.sampler(study))
+        self.sampler(study)
+        return self._walks
 
     def scene(self, history: History, space: Mapping[str, Distribution]) -> Scene:
         """The scene for new points: the last one while it is fresh enough, with what was created since as pending."""
         if self.walks(history.study):
             return walkers_scene(history, space)
         scene = self._scene
-        lag = 0.0 if isinstance(self.sampler(history.study), Counts) else LAG
-        if scene is None or scene.space != space or _outdated(scene, history, lag):
+        if scene is None or scene.space != space or _outdated(scene, history, self._lag):
             scene = scene_of(history, space)
         elif scene.next < history.clock.next_number:
             since = history.proposed_since(scene.next, space)
@@ -151,6 +159,8 @@ class Plan:
     """What to draw: in order, for each scene that many new points, and each late parameter."""
 
     sampler: Sampler
+    labours: Labours | None = None
+    """The same, if it takes its time for a suggestion."""
     seed: int
     first: int = 0
     ahead: Sequence[Prepared] = ()
@@ -162,8 +172,8 @@ class Plan:
     def work(self) -> float:
         """How much there is to do, in kernels times parameters times suggestions; infinite for what takes its time."""
         drawn = [*self.scenes, *((scene, 1) for *_, scene in self.late)]
-        sampler = self.sampler
-        if isinstance(sampler, Labours) and any(sampler.labours(scene.view, scene.space) for scene, _ in drawn):
+        labours = self.labours
+        if labours is not None and any(labours.labours(scene.view, scene.space) for scene, _ in drawn):
             return math.inf
         return sum(len(scene.view.numbers) * len(scene.space) * count for scene, count in drawn)
 
