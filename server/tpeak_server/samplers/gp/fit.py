@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 from scipy.optimize import minimize
 
 from tpeak_server.domain.observations import Floats
@@ -46,7 +46,10 @@ class Energy:
 
     def __init__(self, points: Inputs, loss: Floats, noise: tuple[float, float] = NOISE) -> None:
         self._loss = loss
-        self._apart = differences(points)
+        # Each pair is reckoned with once, and where it stands above the diagonal.
+        self._rows, self._columns = np.triu_indices(len(loss), 1)
+        self._above = self._rows * len(loss) + self._columns
+        self._apart = differences(points, self._rows, self._columns)
         self._linear = points.effects.T @ points.effects
         size = len(self._apart)
         length = math.log(LENGTH[0]) + 0.5 * math.log(max(1, size))
@@ -55,31 +58,32 @@ class Energy:
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """At theta (d + e + 3,)."""
-        n = len(self._loss)
         scales = scales_of(theta)
-        q = (scales.sharpness @ self._apart).reshape(n, n)
-        smooth, slope = matern_and_slope(q)
+        smooth, slope = matern_and_slope(scales.sharpness @ self._apart)
         smooth *= scales.signal
-        covariance = smooth + scales.trend * self._linear
-        covariance.ravel()[:: n + 1] += scales.noise + NUGGET
-        factor, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
+        covariance = scales.trend * self._linear
+        covariance.ravel()[self._above] += smooth
+        covariance.ravel()[:: len(covariance) + 1] += scales.signal + scales.noise + NUGGET
+        # LAPACK counts columns first: for it this is the lower triangle.
+        factor, failed = lapack.dpotrf(covariance.T, lower=1, clean=0, overwrite_a=1)
         if failed:
             return HOPELESS, np.zeros_like(theta)
         log_determinant = 2.0 * float(np.log(factor.diagonal()).sum())
         inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-        inverse = inverse + np.tril(inverse, -1).T
-        solved = inverse @ self._loss
-        inverse -= np.outer(solved, solved)
+        solved = blas.dsymv(1.0, inverse, self._loss, lower=1)
+        diagonal = inverse.diagonal() - solved * solved
+        pairs = 2.0 * (inverse.T.ravel()[self._above] - solved[self._rows] * solved[self._columns])
         z = (theta - self.mean) / self.deviation
         energy = 0.5 * (float(self._loss @ solved) + log_determinant + float(z @ z))
-        slope *= inverse
+        slope *= pairs
+        linear = float(pairs @ self._linear.ravel()[self._above]) + float(diagonal @ self._linear.diagonal())
         gradient = np.concatenate(
             [
-                scales.signal * scales.sharpness * (self._apart @ slope.ravel()),
+                scales.signal * scales.sharpness * (self._apart @ slope),
                 [
-                    np.vdot(inverse, smooth),
-                    scales.trend * np.vdot(inverse, self._linear),
-                    scales.noise * inverse.trace(),
+                    float(pairs @ smooth) + scales.signal * float(diagonal.sum()),
+                    scales.trend * linear,
+                    scales.noise * float(diagonal.sum()),
                 ],
             ]
         )

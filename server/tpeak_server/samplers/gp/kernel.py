@@ -81,11 +81,10 @@ def variance(scales: Scales, points: Inputs) -> Floats:
     return found
 
 
-def differences(points: Inputs) -> Floats:
-    """What each coordinate adds to q at sharpness 1 (d + e, n n), for all pairs of points."""
-    numeric = (points.unit[:, :, np.newaxis] - points.unit[:, np.newaxis]) ** 2
-    other = points.choice[:, :, np.newaxis] != points.choice[:, np.newaxis]
-    return np.concatenate([numeric, other]).reshape(len(numeric) + len(other), -1)
+def differences(points: Inputs, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
+    """What each coordinate adds to q at sharpness 1 (d + e, p), for p pairs of points."""
+    numeric = (points.unit[:, rows] - points.unit[:, columns]) ** 2
+    return np.concatenate([numeric, points.choice[:, rows] != points.choice[:, columns]])
 
 
 def matern(q: Floats) -> Floats:

@@ -19,7 +19,7 @@ from tpeak_server.domain.observations import Floats, View
 from tpeak_server.samplers.gp.fit import fit_scales
 from tpeak_server.samplers.gp.improvement import log_expected_improvement, log_feasible, log_scalarised_improvement
 from tpeak_server.samplers.gp.kernel import Inputs, Scales, inputs_of
-from tpeak_server.samplers.gp.losses import excess, shaped, violated
+from tpeak_server.samplers.gp.losses import Shaped, excess, shaped, violated
 from tpeak_server.samplers.gp.posterior import Posterior
 from tpeak_server.samplers.layout import Layout, Points
 from tpeak_server.samplers.structure import Structure
@@ -43,7 +43,8 @@ class Surrogate:
     """What is expected of any point of a space; `best` are all trials, the best first.
 
     `losses` has a process for each objective, `violation` one for the constraints if any trial violates them. While
-    none is feasible there is one loss only, by how much they are violated.
+    none is feasible there is one loss only, by how much they are violated. Of one loss, gains below `worthwhile` do not
+    count.
     """
 
     layout: Layout
@@ -51,6 +52,7 @@ class Surrogate:
     best: Points
     good: Kernels
     losses: tuple[Posterior, ...]
+    worthwhile: float
     violation: Posterior | None
     visited: Visited | None
 
@@ -85,7 +87,7 @@ class Surrogate:
     def _improvement(self, rng: np.random.Generator) -> Callable[[Inputs], Floats]:
         if len(self.losses) == 1:
             (posterior,) = self.losses
-            least = float(posterior.mean.min())
+            least = float(posterior.mean.min()) - self.worthwhile
             return lambda inputs: log_expected_improvement(*posterior.at(inputs), least)
         weights = rng.dirichlet(np.ones(len(self.losses)))
         means = np.stack([posterior.mean for posterior in self.losses])
@@ -131,19 +133,22 @@ class Surrogates:
         inputs = inputs_of(layout, points)
         first = _first(view, _rung(view))
 
-        def process(losses: Callable[[View], Floats]) -> Posterior:
-            scales = self._fit(inputs.take(slice(len(first.numbers))), losses(first))
-            return Posterior(scales, inputs, losses(view))
+        def process(losses_of_first: Floats, losses: Floats) -> Posterior:
+            return Posterior(self._fit(inputs.take(slice(len(first.numbers))), losses_of_first), inputs, losses)
 
         feasible = bool((view.violation <= 0).any())
-        wanted = [partial(shaped, objective=k) for k in range(view.loss.shape[1])] if feasible else [excess]
+        shapes: list[Callable[[View], Shaped]] = (
+            [partial(shaped, objective=k) for k in range(view.loss.shape[1])] if feasible else [excess]
+        )
+        wanted = [shape(view) for shape in shapes]
         surrogate = Surrogate(
             layout=layout,
             structure=structure,
             best=points.take(ranking(view)),
             good=model.good.kernels,
-            losses=tuple(process(losses) for losses in wanted),
-            violation=process(violated) if (view.violation > 0).any() and feasible else None,
+            losses=tuple(process(shape(first).losses, one.losses) for shape, one in zip(shapes, wanted, strict=True)),
+            worthwhile=wanted[0].worthwhile,
+            violation=process(violated(first), violated(view)) if (view.violation > 0).any() and feasible else None,
             visited=model.visited,
         )
         with self._lock:

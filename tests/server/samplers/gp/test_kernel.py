@@ -50,7 +50,7 @@ def test_the_trend_is_a_line_and_a_parabola_along_each_coordinate() -> None:
 
 
 def test_differences_are_those_of_each_coordinate() -> None:
-    assert differences(INPUTS).reshape(3, 4, 4)[:, 0, 1].tolist() == [0.25, 0.25, 1.0]
+    assert differences(INPUTS, np.array([0]), np.array([1])).tolist() == [[0.25], [0.25], [1.0]]
 
 
 def test_the_slope_is_the_derivative() -> None:
