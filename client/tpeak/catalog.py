@@ -49,7 +49,7 @@ def create_study(
     are "refuse", a result that it still brings does not count. A host on which `max_host_failures` trials in a row
     fail within seconds pauses. The study ends by itself as `stop_when` says. `space` declares parameters in advance.
     It begins with what the studies in `warm_start`, or their names, have found.
-    What is left out is the server's default: TPE, the median pruner, "minimize". Where the study was there
+    What is left out is the server's default: the AutoSampler, the median pruner, "minimize". Where the study was there
     with other settings they stand, and a warning names each. Raises StudyExists, ValueError for settings that
     contradict each other, ServerUnreachable, Unauthorized.
     """

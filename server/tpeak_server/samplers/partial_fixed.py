@@ -19,13 +19,13 @@ class PartialFixedSampler:
 
     def __init__(self, *, fixed_params: Mapping[str, Any], base_sampler: Sampler) -> None:
         self._fixed = fixed_params
-        self._base = base_sampler.holding(fixed_params) if isinstance(base_sampler, Walks) else base_sampler
+        self.base = base_sampler.holding(fixed_params) if isinstance(base_sampler, Walks) else base_sampler
         self.walks = isinstance(base_sampler, Walks) and base_sampler.walks
         self.version = f"partial-fixed-1 {base_sampler.version}"
 
     def holding(self, values: Mapping[str, Any]) -> PartialFixedSampler:
         """The same with these values fixed, too."""
-        return PartialFixedSampler(fixed_params={**values, **self._fixed}, base_sampler=self._base)
+        return PartialFixedSampler(fixed_params={**values, **self._fixed}, base_sampler=self.base)
 
     def suggest(
         self,
@@ -41,7 +41,7 @@ class PartialFixedSampler:
         if late in self._fixed:
             return [Suggestion(values={late: space[late].to_internal(self._fixed[late])}, origin="fixed")]
         own = {} if late else self._own(space, fixed or {})
-        drawn = self._base.suggest(view, space, pending, streams, fixed={**(fixed or {}), **own})
+        drawn = self.base.suggest(view, space, pending, streams, fixed={**(fixed or {}), **own})
         return [self._joined(one, own) for one in drawn]
 
     def explain(
@@ -54,11 +54,11 @@ class PartialFixedSampler:
         fixed: Mapping[str, float] | None = None,
     ) -> Explanation:
         """The other sampler's reasons, if it gives any; see the seam."""
-        if not isinstance(self._base, Explains) or stream.parameter in self._fixed:
+        if not isinstance(self.base, Explains) or stream.parameter in self._fixed:
             drawn = self.suggest(view, space, pending, [stream], fixed=fixed)
             return without_reasons(drawn[0] if drawn else NOTHING_LEFT)
         own = self._own(space, fixed or {})
-        found = self._base.explain(view, space, pending, stream, fixed={**(fixed or {}), **own})
+        found = self.base.explain(view, space, pending, stream, fixed={**(fixed or {}), **own})
         return replace(
             found,
             suggestion=self._joined(found.suggestion, own),

@@ -149,6 +149,20 @@ def walks(sampler: Sampler) -> bool:
     return isinstance(sampler, Walks) and sampler.walks
 
 
+@runtime_checkable
+class Wraps(Protocol):
+    """A sampler that leaves the drawing to another one."""
+
+    base: Sampler
+
+
+def innermost(sampler: Sampler) -> Sampler:
+    """The sampler that draws in the end: what it counts and how long it takes holds for those around it."""
+    while isinstance(sampler, Wraps):
+        sampler = sampler.base
+    return sampler
+
+
 def without_reasons(suggestion: Suggestion) -> Explanation:
     """The explanation of a suggestion that was not chosen from candidates."""
     return Explanation(suggestion=suggestion, candidates=(), scores=np.empty(0), chosen=None, good={}, bad={})

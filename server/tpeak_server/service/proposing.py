@@ -21,7 +21,7 @@ from tpeak_server.domain.observations import Floats, Suggestion, View
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.samplers.registry import build
-from tpeak_server.samplers.seam import Counts, Labours, Sampler, Stream, walks
+from tpeak_server.samplers.seam import Counts, Labours, Sampler, Stream, innermost, walks
 from tpeak_server.service.commands import Ask, Suggest
 from tpeak_server.service.history import KEPT_PROPOSALS, History, translated
 from tpeak_server.service.ledger import Ledger
@@ -103,8 +103,9 @@ class Sampling:
             self._sampler = build(study.sampler)
             # Whether something is of a protocol takes longer to find out than an ask may wait each time.
             self._walks = walks(self._sampler)
-            self._lag = 0.0 if isinstance(self._sampler, Counts) else LAG
-            self._labours = self._sampler if isinstance(self._sampler, Labours) else None
+            drawing = innermost(self._sampler)
+            self._lag = 0.0 if isinstance(drawing, Counts) else LAG
+            self._labours = drawing if isinstance(drawing, Labours) else None
         return self._sampler
 
     def walks(self, study: Study) -> bool:

@@ -126,7 +126,7 @@ def resolved(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _wanted(new: NewStudy) -> Study:
     defaults: dict[str, Any] = {
         "directions": (Direction.MINIMIZE,),
-        "sampler": {"name": "tpe"},
+        "sampler": {"name": "auto"},
         "pruner": {"name": "median"},
         "seed": secrets.randbits(SEED_BITS),
     }

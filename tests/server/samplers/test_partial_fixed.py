@@ -11,7 +11,7 @@ from tpeak_server.domain.errors import InvalidValue
 from tpeak_server.domain.observations import View
 from tpeak_server.samplers import build
 from tpeak_server.samplers.replay import Drawn, Outcome, replay
-from tpeak_server.samplers.seam import Stream, walks
+from tpeak_server.samplers.seam import Counts, Labours, Stream, innermost, walks
 
 SPACE: Space = {
     "x": FloatDistribution(low=-1.0, high=1.0),
@@ -87,3 +87,10 @@ def test_it_walks_if_the_other_one_does() -> None:
     assert walks(partial({"name": "brute_force"}, x=1))
     assert walks(partial({"name": "grid", "search_space": {"y": [1]}}, x=1))
     assert not walks(partial({"name": "tpe"}, x=1))
+
+
+def test_what_it_counts_and_how_long_it_takes_are_the_other_sampler_s() -> None:
+    inner = {"name": "partial_fixed", "fixed_params": {"x": 0.5}, "base_sampler": {"name": "nsgaii"}}
+    assert isinstance(innermost(partial(inner, layers=3)), Counts)
+    assert isinstance(innermost(partial({"name": "gp"}, layers=3)), Labours)
+    assert not isinstance(innermost(partial({"name": "tpe"}, layers=3)), Counts | Labours)

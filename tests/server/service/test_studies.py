@@ -11,20 +11,7 @@ import pytest
 Study = Any  # of conftest.py, which no module can import
 Service = Any
 
-TPE = {
-    "name": "tpe",
-    "n_startup_trials": 10,
-    "n_ei_candidates": None,
-    "multivariate": None,
-    "group": False,
-    "constant_liar": True,
-    "prior_weight": None,
-    "consider_magic_clip": True,
-    "consider_endpoints": False,
-    "reference": None,
-    "categorical_distance": None,
-    "deduplicate": None,
-}
+AUTO = {"name": "auto", "n_startup_trials": 10, "deduplicate": True}
 
 
 def create(service: Service, name: str, key: str | None = None, *, replica: int = 0, **more: Any) -> httpx.Response:
@@ -61,7 +48,7 @@ def test_of_many_creators_on_two_replicas_who_would_not_load_one_succeeds(servic
 def test_a_study_without_settings_has_the_defaults(service: Service) -> None:
     study = create(service, "defaults").json()["study"]
     assert study["directions"] == ["minimize"]
-    assert study["sampler"] == TPE
+    assert study["sampler"] == AUTO
     assert study["pruner"]["name"] == "median"
     assert (study["state"], study["max_trials"], study["timeout_s"]) == ("open", None, None)
     assert (study["lease_seconds"], study["max_attempts"], study["seq"]) == (60.0, 3, 1)
@@ -91,7 +78,7 @@ def test_who_loads_with_other_settings_is_told_what_differs_and_what_is_stored_s
         {"field": "max_trials", "stored": 10, "asked": 20},
         {
             "field": "sampler",
-            "stored": TPE,
+            "stored": AUTO,
             "asked": {"name": "random", "deduplicate": True},
         },
         {"field": "space", "stored": {"x": x}, "asked": {"x": {**x, "high": 9}}},
@@ -102,7 +89,7 @@ def test_who_loads_with_other_settings_is_told_what_differs_and_what_is_stored_s
 
 def test_a_setting_that_was_not_given_or_is_spelled_out_with_its_default_differs_from_nothing(service: Service) -> None:
     create(service, "agreed", seed=7)
-    sampler = {"name": "tpe", "n_startup_trials": 10}
+    sampler = {"name": "auto", "n_startup_trials": 10}
     assert create(service, "agreed", if_exists="load", sampler=sampler).json()["differences"] == []
 
 

@@ -91,7 +91,7 @@ def test_they_shorten_the_random_start_and_lead_to_where_the_others_were_best(
         origins.append(trial["origin"])
         best = min(best, abs(trial["params"]["x"] - 0.25))
         study.tell(trial, values=[abs(trial["params"]["x"] - 0.25)])
-    assert origins == ["startup"] * 3 + ["tpe"] * 5
+    assert origins == ["startup"] * 3 + ["tpe (warm start)"] * 5
     assert best < 0.05
 
 
@@ -187,7 +187,7 @@ def test_what_a_study_began_with_travels_with_it(source: Study, make_study: Make
         assert sent.status_code == 200, sent.text
     assert (copy.get()["warm_start"], stored(sql, copy)) == (study.get()["warm_start"], stored(sql, study))
     one, other = study.trial(), copy.trial(replica=1)
-    assert (one["origin"], one["params"]) == ("tpe", other["params"])
+    assert (one["origin"], one["params"]) == ("tpe (warm start)", other["params"])
 
 
 def test_lines_of_sources_come_in_order_and_before_the_trials(study: Study) -> None:

@@ -111,16 +111,18 @@ class Storm:
         return [trial for _, asked in self.answered(Ask) for trial in asked.trials]
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3])
+@pytest.fixture(scope="module", params=[(1, "tpe"), (2, "tpe"), (3, "auto")], ids=str)
 def storm(database_url: str, request: pytest.FixtureRequest) -> Storm:
-    return asyncio.run(asyncio.wait_for(_play(database_url, request.param), 120))
+    seed, sampler = request.param
+    return asyncio.run(asyncio.wait_for(_play(database_url, seed, sampler), 120))
 
 
-async def _play(database_url: str, seed: int) -> Storm:
+async def _play(database_url: str, seed: int, sampler: str) -> Storm:
     storm, rng = Storm(), random.Random(seed)
     with ThreadPoolExecutor(2) as executor, psycopg.connect(database_url, autocommit=True) as sql:
         database = Database(database_url)
         settings = {
+            "sampler": {"name": sampler},
             "lease_seconds": LEASE_S,
             "max_attempts": 2,
             "max_trials": BUDGET,
