@@ -142,10 +142,16 @@ def generation_of(origin: str) -> tuple[str, int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """A trial's intermediate losses by ascending step: NaN and infinities as they were reported."""
+    """A trial's intermediate losses by ascending step: NaN and infinities as they were reported.
 
+    `before` is the deepest step that an earlier report had, below the last one; None where there was none. `number` is
+    the trial's.
+    """
+
+    number: int
     steps: tuple[int, ...]
     losses: tuple[float, ...]
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

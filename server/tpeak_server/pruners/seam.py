@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from tpeak_server.domain.observations import Curve, Decision
 
 
 class Peers(Protocol):
-    """The other trials of the study, summarised by step."""
+    """The other trials of the study, summarised by step. Losses are finite or infinite, and never NaN, unless said."""
 
     @property
     def complete(self) -> int:
         """How many trials are complete."""
         ...
 
-    def losses_at(self, step: int) -> list[float]:
-        """The finite and infinite intermediate losses of the complete trials at `step`, ascending, without NaN."""
+    @property
+    def deepest(self) -> int | None:
+        """The last step of all that complete trials have; None where none has any."""
+        ...
+
+    @property
+    def best(self) -> Curve | None:
+        """The curve, NaN included, of the complete and feasible trial with the least final loss, the earliest of them."""
+        ...
+
+    def losses_at(self, step: int) -> Sequence[float]:
+        """The losses of the complete trials at `step`, ascending."""
+        ...
+
+    def reached(
+        self, step: int, without: int, *, bracket: int = 0, members: Callable[[int], bool] | None = None
+    ) -> Sequence[float]:
+        """What the trials had at the first step at or beyond `step`, ascending: whatever became of them since.
+
+        That is without the trial `without`, and of `members` alone, numbers of trials. They are asked once a trial and
+        `bracket`, which tells different sets of members of one rule apart.
+        """
         ...
 
 
@@ -28,7 +49,18 @@ class Pruner(Protocol):
 
         Args:
             curve: the trial's own intermediate losses by step, the report just made included.
-            peers: the complete trials.
+            peers: the other trials.
             sign: 1.0 if the study minimizes, -1.0 if it maximizes; `sign * loss` is what the user reported.
+        """
+        ...
+
+
+@runtime_checkable
+class Automatic(Protocol):
+    """A rule some of whose settings are "auto": it keeps every trial until they are told, once in a study."""
+
+    def told(self, deepest: int) -> Mapping[str, int]:
+        """The numbers to put in place of "auto", by setting, where complete trials go to step `deepest`; none is left
+        where all were numbers.
         """
         ...
