@@ -56,7 +56,10 @@ class StudyState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A study's settings, as stored; `stop_reason` is there while it is stopped by `stop_when`."""
+    """A study's settings, as stored; `stop_reason` is there while it is stopped by `stop_when`.
+
+    `pruner_auto` has the numbers that its rule's settings "auto" stand for, once they can be told.
+    """
 
     id: int
     name: str
@@ -64,6 +67,7 @@ class Study:
     sampler: Mapping[str, Any]
     pruner: Mapping[str, Any]
     seed: int
+    pruner_auto: Mapping[str, int] = field(default_factory=dict)
     state: StudyState = StudyState.OPEN
     space: Mapping[str, Distribution] | None = None
     max_trials: int | None = None
@@ -85,6 +89,12 @@ class Study:
     def signs(self) -> tuple[float, ...]:
         """The factor of each objective that turns a value into a loss."""
         return tuple(direction.sign for direction in self.directions)
+
+    @property
+    def pruned_objective(self) -> int | None:
+        """The objective that its pruning rule looks at; None where there are several, and none is named."""
+        named: int | None = self.pruner.get("objective")
+        return 0 if named is None and len(self.directions) == 1 else named
 
     def timed_out(self, now: datetime) -> bool:
         """Whether the study's time, which runs from the first ask, is used up."""

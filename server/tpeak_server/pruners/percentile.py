@@ -8,6 +8,7 @@ there, and Optuna then keeps every trial), this rule interpolates on the extende
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tpeak_server.domain.observations import KEEP, Curve, Decision
@@ -68,7 +69,7 @@ class PercentilePruner:
         return f"step {step}: best {shown_best} is not among {share} (limit {shown_limit})"
 
 
-def _percentile_loss(losses: list[float], percentile: float, sign: float) -> float:
+def _percentile_loss(losses: Sequence[float], percentile: float, sign: float) -> float:
     """The loss that `percentile` percent of the ascending losses do not exceed, interpolated linearly.
 
     Rounds as numpy does in the user's values, so that a tie with the limit is a tie for Optuna too.

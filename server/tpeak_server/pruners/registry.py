@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tpeak_server.domain.settings import Count, Kind, Number, Registry
 from tpeak_server.pruners.median import MedianPruner
 from tpeak_server.pruners.nop import NopPruner
@@ -27,4 +29,8 @@ _PRUNERS: Registry[Pruner] = Registry(
 )
 
 resolve = _PRUNERS.resolve
-build = _PRUNERS.build
+
+
+def build(spec: Mapping[str, object], *, seed: int = 0) -> Pruner:
+    """The rule that the spec describes, of a study with this seed. Raises Invalid as `resolve` does."""
+    return _PRUNERS.build(spec)

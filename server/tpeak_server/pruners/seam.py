@@ -23,7 +23,7 @@ class Peers(Protocol):
 
     @property
     def best(self) -> Curve | None:
-        """The curve, NaN included, of the complete and feasible trial with the least final loss, the earliest of them."""
+        """The curve of the complete and feasible trial with the least final loss, the earliest of them; with NaN."""
         ...
 
     def losses_at(self, step: int) -> Sequence[float]:

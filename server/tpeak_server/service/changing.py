@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from tpeak_server.domain.study import StudyState
+from tpeak_server.pruners.agreement import check_objective
 from tpeak_server.samplers.agreement import check_objectives, check_space
 from tpeak_server.service.adding import first_answer, remember
 from tpeak_server.service.commands import Archive, ChangeStudy
@@ -23,6 +24,9 @@ def change_study(ledger: Ledger, command: ChangeStudy) -> object:
     if "sampler" in settings:
         check_space(settings["sampler"], ledger.study.space)
         check_objectives(settings["sampler"], len(ledger.study.directions))
+    if "pruner" in settings:
+        check_objective(settings["pruner"], len(ledger.study.directions))
+        settings["pruner_auto"] = {}
     if settings.get("stop_when") is not None:
         settings["stop_when"].check(len(ledger.study.directions))
     if "user_attrs" in settings:

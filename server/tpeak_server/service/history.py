@@ -7,8 +7,7 @@ another replica has written, replaces the records that changed. Nothing is rebui
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -21,6 +20,7 @@ from tpeak_server.domain.observations import NONE, Floats, Outcome, Tries, View,
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
 from tpeak_server.domain.warm import WarmSource, WarmTrial, internal
+from tpeak_server.service.curves import Curves
 from tpeak_server.service.tried import TriedTrials
 
 TEACHES = {
@@ -37,33 +37,6 @@ FIRST_ROWS = 256
 
 KEPT_PROPOSALS = 4096
 """Latest proposals that are kept by number: more than are ever created while a sampler's scene is kept."""
-
-
-class CompleteCurves:
-    """The complete trials' intermediate losses by step: what a pruner compares with."""
-
-    def __init__(self) -> None:
-        self.complete = 0
-        self._by_step: dict[int, list[float]] = defaultdict(list)
-
-    def losses_at(self, step: int) -> list[float]:
-        """The losses at the step, ascending, without NaN."""
-        return self._by_step.get(step, [])
-
-    def add(self, record: TrialRecord, sign: float) -> None:
-        """Counts a trial that has become complete."""
-        self.complete += 1
-        for step, values in record.curve.items():
-            if not math.isnan(values[0]):
-                insort(self._by_step[step], sign * values[0])
-
-    def remove(self, record: TrialRecord, sign: float) -> None:
-        """Counts a complete trial no longer: its curve is what it was when it was added."""
-        self.complete -= 1
-        for step, values in record.curve.items():
-            if not math.isnan(values[0]):
-                losses = self._by_step[step]
-                del losses[bisect_left(losses, sign * values[0])]
 
 
 class Column:
@@ -94,7 +67,7 @@ class History:
         self.unfinished: dict[int, TrialRecord] = {}
         self.hosts: Mapping[str, Host] = {}
         self.forgotten = 0
-        self.curves = CompleteCurves()
+        self.curves = Curves(delta.study)
         self.counts: Counter[TrialState] = Counter()
         self._states: dict[int, TrialState] = {}
         self._tried = TriedTrials()
@@ -116,6 +89,7 @@ class History:
     def apply(self, delta: Delta) -> None:
         """Takes the changed records over and advances to the delta's clock."""
         self.study, self.clock, self.hosts = delta.study, delta.clock, delta.hosts
+        self.curves.follow(delta.study)
         if delta.warm is not None:
             self._warm_trials, self._warm, self._view = delta.warm, None, None
         for interned in delta.interned:
@@ -213,19 +187,17 @@ class History:
             self._remember_proposal(record.trial)
         self.counts[state] += 1
         self._states[number] = state
+        self.curves.put(record, feasible=violation(record) == 0.0)
         if state in UNFINISHED:
             self.unfinished[number] = record
             self.forgotten += before in TEACHES
             return
-        if state is TrialState.COMPLETE and before is not TrialState.COMPLETE:
-            self.curves.add(record, self.study.signs[0])
         if state in TEACHES:
             self._write_row(number, record)
 
     def _forget(self, record: TrialRecord, before: TrialState | None) -> None:
         """The rest of what is left of a deleted trial."""
-        if before is TrialState.COMPLETE:
-            self.curves.remove(record, self.study.signs[0])
+        self.curves.drop(record.trial.number)
         self._proposals.pop(record.trial.number, None)
         self.forgotten += before is not None
 

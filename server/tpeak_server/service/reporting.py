@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tpeak_server.domain.errors import InvalidValue, LeaseLost
 from tpeak_server.domain.observations import KEEP, Curve, Decision
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Lease, Report, TrialRecord
 from tpeak_server.pruners.registry import build
-from tpeak_server.pruners.seam import Pruner
+from tpeak_server.pruners.seam import Automatic, Pruner
 from tpeak_server.service.commands import ReportSteps, Step
-from tpeak_server.service.history import History
 from tpeak_server.service.ledger import Ledger
+
+AUTO = "auto"
+"""A setting that is told once in a study, from its first complete trials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,22 +38,34 @@ class Pruning:
     def __init__(self) -> None:
         self._settings: Mapping[str, object] | None = None
         self._pruner: Pruner | None = None
+        self._automatic: Automatic | None = None
+        """The same while some of its settings are "auto"."""
 
-    def decide(self, study: Study, record: TrialRecord, history: History) -> Decision:
-        """The decision on a curve that has just grown. Studies of several objectives are not pruned."""
+    def decide(self, ledger: Ledger, record: TrialRecord, known: Collection[int]) -> Decision:
+        """The decision on a curve that has just grown beyond the steps `known`.
+
+        A study of several objectives is pruned by the one that its rule names, or not at all.
+        """
         if record.prune_reason is not None:
             return Decision(prune=True, reason=record.prune_reason)
-        if len(study.directions) > 1:
+        place = ledger.study.pruned_objective
+        if place is None:
             return KEEP
-        sign = study.signs[0]
-        steps = sorted(record.curve)
-        curve = Curve(steps=tuple(steps), losses=tuple(sign * record.curve[step][0] for step in steps))
-        return self._of(study).decide(curve, history.curves, sign=sign)
+        curves, sign = ledger.history.curves, ledger.study.signs[place]
+        pruner = self._of(ledger.study)
+        if self._automatic is not None and (deepest := curves.deepest) is not None:
+            told = self._automatic.told(deepest)
+            if told:
+                ledger.study = ledger.changes.study = replace(ledger.study, pruner_auto=told)
+                pruner = self._of(ledger.study)
+        return pruner.decide(_curve(record, known, place, sign), curves, sign=sign)
 
     def _of(self, study: Study) -> Pruner:
-        if self._pruner is None or self._settings != study.pruner:
-            self._settings = study.pruner
-            self._pruner = build(study.pruner)
+        settings = {"pruner": study.pruner, "auto": study.pruner_auto}
+        if self._pruner is None or self._settings != settings:
+            self._settings = settings
+            self._pruner = build(_told(study.pruner, study.pruner_auto), seed=study.seed)
+            self._automatic = self._pruner if isinstance(self._pruner, Automatic) and not study.pruner_auto else None
         return self._pruner
 
 
@@ -84,9 +100,10 @@ def _store(ledger: Ledger, lease: Lease, command: ReportSteps, pruning: Pruning)
     for step in command.steps:
         if _stored(ledger, lease, step.step) is None:
             fresh.setdefault(step.step, step)
+    known = ledger.record(command.number).curve
     rows = [undecided(command.number, lease.epoch, fresh[step], ledger.take_seq()) for step in sorted(fresh)]
     ledger.report(command.number, rows)
-    ledger.decide(rows[-1], pruning.decide(ledger.study, ledger.record(command.number), ledger.history))
+    ledger.decide(rows[-1], pruning.decide(ledger, ledger.record(command.number), known))
 
 
 def undecided(number: int, epoch: int, step: Step, seq: int) -> Report:
@@ -101,6 +118,26 @@ def undecided(number: int, epoch: int, step: Step, seq: int) -> Report:
         prune=False,
         reason=None,
     )
+
+
+def _curve(record: TrialRecord, known: Collection[int], place: int, sign: float) -> Curve:
+    """The losses of one objective; NaN where reports have fewer values."""
+    steps = sorted(record.curve)
+    values = (record.curve[step] for step in steps)
+    return Curve(
+        number=record.trial.number,
+        steps=tuple(steps),
+        losses=tuple(sign * one[place] if place < len(one) else math.nan for one in values),
+        before=max((step for step in known if step < steps[-1]), default=None),
+    )
+
+
+def _told(settings: Mapping[str, Any], auto: Mapping[str, int]) -> dict[str, Any]:
+    """The rule's settings, with numbers in place of "auto" as far as these are told; so within a wrapped rule."""
+    return {
+        name: _told(value, auto) if isinstance(value, Mapping) else auto.get(name, value) if value == AUTO else value
+        for name, value in settings.items()
+    }
 
 
 def _stored(ledger: Ledger, lease: Lease, step: int) -> Report | None:

@@ -12,6 +12,7 @@ from typing import Any
 from tpeak_server.domain.errors import RequestIdReused, StudyExists, StudyNotFound
 from tpeak_server.domain.study import Direction, Study, to_path
 from tpeak_server.domain.warm import WarmSource, WarmTrial
+from tpeak_server.pruners.agreement import check_objective
 from tpeak_server.pruners.registry import resolve as resolve_pruner
 from tpeak_server.samplers.agreement import check_objectives, check_space
 from tpeak_server.samplers.registry import resolve as resolve_sampler
@@ -133,6 +134,7 @@ def _wanted(new: NewStudy) -> Study:
     settings = resolved({**defaults, **new.settings})
     check_space(settings["sampler"], settings.get("space"))
     check_objectives(settings["sampler"], len(settings["directions"]))
+    check_objective(settings["pruner"], len(settings["directions"]))
     if settings.get("stop_when") is not None:
         settings["stop_when"].check(len(settings["directions"]))
     # The sign bit stays clear: ids are positive bigints.

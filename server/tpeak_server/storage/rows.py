@@ -18,7 +18,7 @@ from tpeak_server.domain.warm import WarmSource
 STUDY_COLUMNS = (
     "id, name, directions, sampler, pruner, seed, state, space, max_trials, timeout_s, lease_seconds, max_attempts, "
     "user_attrs, tags, note, created_at, first_ask_at, late_results, max_host_failures, "
-    "stop_when, stop_reason, warm_start"
+    "stop_when, stop_reason, warm_start, pruner_auto"
 )
 CLOCK_COLUMNS = "next_number, handed, seq, best, unimproved"
 TRIAL_COLUMNS = (
@@ -63,6 +63,7 @@ def study_from_row(row: Sequence[Any]) -> Study:
         stop_when=stop_when_from_spec(row[19]),
         stop_reason=row[20],
         warm_start=tuple(WarmSource(**source) for source in row[21]),
+        pruner_auto=row[22],
     )
 
 

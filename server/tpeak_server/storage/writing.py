@@ -120,7 +120,7 @@ INSERT INTO late_results (study_id, number, hash, code, body) VALUES (%s, %s, %s
 """
 REQUEST = "INSERT INTO requests (study_id, request_id, hash, reply) VALUES (%s, %s, %s, %s)"
 STUDY_UPDATE = """
-UPDATE studies SET name = %s, sampler = %s, pruner = %s, state = %s, max_trials = %s, timeout_s = %s,
+UPDATE studies SET name = %s, sampler = %s, pruner = %s, pruner_auto = %s, state = %s, max_trials = %s, timeout_s = %s,
     lease_seconds = %s, max_attempts = %s, max_host_failures = %s, late_results = %s, stop_when = %s,
     stop_reason = %s, warm_start = %s, user_attrs = %s, tags = %s, note = %s WHERE id = %s
 """
@@ -217,6 +217,7 @@ async def _save_study(connection: Driver, study: int, changes: Changes) -> None:
                 new.name,
                 json.dumps(new.sampler),
                 json.dumps(new.pruner),
+                json.dumps(new.pruner_auto),
                 str(new.state),
                 new.max_trials,
                 new.timeout_s,

@@ -80,14 +80,18 @@ def test_a_lost_trial_that_comes_back_without_reports_has_no_last_step_of_anothe
 def test_a_trial_is_counted_once_however_often_its_record_changes() -> None:
     history = History(delta(record(0, curve={0: (1.0,)})))
     history.apply(delta(record(0, curve={0: (1.0,)}, user_attrs={"a": 1}), seq=2))
-    assert (history.curves.complete, history.curves.losses_at(0), history.counts[TrialState.COMPLETE]) == (1, [-1.0], 1)
+    assert (history.curves.complete, [*history.curves.losses_at(0)], history.counts[TrialState.COMPLETE]) == (
+        1,
+        [-1.0],
+        1,
+    )
 
 
 def test_peers_are_sorted_losses_without_nan_of_complete_trials() -> None:
     curves = [{0: (1.0,)}, {0: (3.0,), 1: (math.nan,)}, {0: (2.0,)}]
     finished = [record(number, curve=curve) for number, curve in enumerate(curves)]
     history = History(delta(*finished, record(3, TrialState.PRUNED, curve={0: (9.0,)})))
-    assert (history.curves.losses_at(0), history.curves.losses_at(1)) == ([-3.0, -2.0, -1.0], [])
+    assert ([*history.curves.losses_at(0)], [*history.curves.losses_at(1)]) == ([-3.0, -2.0, -1.0], [])
     assert history.curves.complete == 3
 
 
@@ -164,7 +168,7 @@ def test_nothing_is_left_of_a_deleted_trial(state: TrialState) -> None:
     fresh = History(delta(kept, record(1, state, curve=curve, sampled_at_seq=1, deleted=True), seq=2))
     for one in (history, fresh):
         assert one.view({"x": X}).numbers.tolist() == [0]
-        assert (one.curves.complete, one.curves.losses_at(0), one.curves.losses_at(1)) == (1, [-5.0], [])
+        assert (one.curves.complete, [*one.curves.losses_at(0)], [*one.curves.losses_at(1)]) == (1, [-5.0], [])
         assert one.teaching() == sum(one.counts.values()) == 1
         assert one.proposed_since(0, {"x": X})["x"].tolist() == [0.5]
 

@@ -113,6 +113,13 @@ UPDATE trials SET constraint_names = '{size}' WHERE constraints IS NOT NULL;
 """
 )
 
+ROWS_0007 = (
+    ROWS_0006
+    + """
+UPDATE studies SET pruner_auto = '{"min_resource": 3}';
+"""
+)
+
 ROWS = {
     "0001": ROWS_0001,
     "0002": ROWS_0002,
@@ -120,6 +127,7 @@ ROWS = {
     "0004": ROWS_0004,
     "0005": ROWS_0005,
     "0006": ROWS_0006,
+    "0007": ROWS_0007,
 }
 """What a database of each revision may hold: every table has rows, and every state of a trial but pruned."""
 
@@ -196,6 +204,7 @@ def test_a_study_is_read_and_gone_on_with(migrated: tuple[str, str]) -> None:
         (-1.0,),
         b"\x00\xff",
     )
+    assert found["study"].pruner_auto == ({"min_resource": 3} if migrated[0] >= "0007" else {})
     assert first.constraint_names == (("size",) if migrated[0] >= "0006" else None)
     assert (first.user_attrs, second.resume_epoch) == ({"a": {"b": None}}, 1)
     assert found["before"].records[0].suggested == {"k": (1, 1.0)}

@@ -32,6 +32,7 @@ class StudyReply(TypedDict):
     state: str
     sampler: dict[str, Any]
     pruner: dict[str, Any]
+    pruner_auto: dict[str, int]
     space: dict[str, Any] | None
     seed: int
     max_trials: int | None
@@ -82,6 +83,7 @@ def study(found: Study, counts: StudyCounts) -> StudyReply:
         state=str(found.state),
         sampler=dict(found.sampler),
         pruner=dict(found.pruner),
+        pruner_auto=dict(found.pruner_auto),
         space=None if found.space is None else specs(found.space),
         seed=found.seed,
         max_trials=found.max_trials,

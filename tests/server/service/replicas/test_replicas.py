@@ -213,7 +213,7 @@ def _shown(history: History) -> dict[str, str]:
         "interned": sorted(history.interned.items()),
         "ids": sorted(history.ids.items()),
         "counts": sorted((str(state), count) for state, count in history.counts.items() if count),
-        "peers": (history.curves.complete, [history.curves.losses_at(step) for step in range(6)]),
+        "peers": (history.curves.complete, [[*history.curves.losses_at(step)] for step in range(6)]),
         "rows": [view.numbers, view.outcome, view.loss, view.last_step, view.last_loss, view.violation],
         "columns": sorted(view.columns.items()),
         "pending": sorted(history.pending(space).items()),

@@ -1,0 +1,198 @@
+"""The intermediate losses of a study's trials, by trial and by step: what a pruning rule compares with.
+
+They are kept by change, so that a decision reads no report again: the losses of complete trials at each step, and what
+every trial had when it first reached a step that some rule has asked about, in ascending arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left, insort
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tpeak_server.domain.observations import Curve
+from tpeak_server.domain.study import Study
+from tpeak_server.domain.trial import TrialRecord, TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What one trial has reported: steps (n,) ascending, and values (n,) for each place of a report."""
+
+    steps: array[int]
+    values: tuple[array[float], ...]
+
+    def losses(self, place: int, sign: float) -> Sequence[float]:
+        """The losses (n,) by step; NaN where reports have no such place."""
+        if place >= len(self.values):
+            return array("d", [math.nan]) * len(self.steps)
+        return self.values[place] if sign > 0 else array("d", [-value for value in self.values[place]])
+
+
+@dataclass(slots=True)
+class Rung:
+    """What trials had at the first step at or beyond one, by number and ascending."""
+
+    step: int
+    members: Callable[[int], bool] | None
+    of: dict[int, float] = field(default_factory=dict)
+    losses: array[float] = field(default_factory=lambda: array("d"))
+
+    def put(self, number: int, loss: float) -> None:
+        """What this trial has there: NaN for nothing."""
+        before = self.of.pop(number, None)
+        if before is not None:
+            _remove(self.losses, before)
+        if not math.isnan(loss):
+            self.of[number] = loss
+            insort(self.losses, loss)
+
+
+class Curves:
+    """Curves by trial number. They are losses of the objective that the study's rule looks at."""
+
+    def __init__(self, study: Study) -> None:
+        self._of: dict[int, Reported] = {}
+        self._final: dict[int, tuple[float, ...] | None] = {}
+        """The values of complete trials, None where these do not count as the best."""
+        self._pruner: Mapping[str, object] = study.pruner
+        self._place, self._sign = _looked_at(study)
+        self._by_step: dict[int, array[float]] = {}
+        self._rungs: dict[tuple[int, int], Rung] = {}
+        self._best: Curve | None = None
+        self._best_is_known = False
+
+    @property
+    def complete(self) -> int:
+        """How many trials are complete."""
+        return len(self._final)
+
+    @property
+    def deepest(self) -> int | None:
+        """The last step of all that complete trials have; None where none has any."""
+        steps = (self._of[number].steps[-1] for number in self._final if number in self._of)
+        return max(steps, default=None)
+
+    @property
+    def best(self) -> Curve | None:
+        """The curve of the complete and feasible trial with the least final loss, the earliest of them."""
+        if not self._best_is_known:
+            losses = {number: self._final_loss(number) for number in self._final}
+            counting = [(loss, number) for number, loss in losses.items() if not math.isnan(loss)]
+            self._best = self._curve(min(counting)[1]) if counting else None
+            self._best_is_known = True
+        return self._best
+
+    def losses_at(self, step: int) -> Sequence[float]:
+        """The losses of the complete trials at the step, ascending, without NaN."""
+        return self._by_step.get(step, ())
+
+    def reached(
+        self, step: int, without: int, *, bracket: int = 0, members: Callable[[int], bool] | None = None
+    ) -> Sequence[float]:
+        """What the members had at the first step at or beyond this one, ascending; see the seam."""
+        rung = self._rungs.get((step, bracket))
+        if rung is None:
+            rung = self._rungs[step, bracket] = Rung(step, members)
+            for number, reported in self._of.items():
+                self._climb(rung, number, reported)
+        if without not in rung.of:
+            return rung.losses
+        others = rung.losses[:]
+        _remove(others, rung.of[without])
+        return others
+
+    def follow(self, study: Study) -> None:
+        """Looks at what the study's rule looks at from here on."""
+        if self._pruner == study.pruner:
+            return
+        self._pruner = study.pruner
+        self._rungs.clear()
+        looked_at = _looked_at(study)
+        if (self._place, self._sign) != looked_at:
+            self._place, self._sign = looked_at
+            self._by_step.clear()
+            self._best_is_known = False
+            for number in self._final:
+                self._count(number)
+
+    def put(self, record: TrialRecord, *, feasible: bool) -> None:
+        """Takes over what a trial has reported, and whether it is complete."""
+        number, complete = record.trial.number, record.trial.state is TrialState.COMPLETE
+        if complete and number in self._final:
+            return  # its curve is what it was
+        self.drop(number, climbed=False)
+        if record.curve:
+            self._of[number] = reported = _reported(record.curve)
+            for rung in self._rungs.values():
+                self._climb(rung, number, reported)
+        else:
+            self._leave_rungs(number)
+        if complete:
+            self._final[number] = record.trial.values if feasible else None
+            self._best_is_known = False
+            self._count(number)
+
+    def drop(self, number: int, *, climbed: bool = True) -> None:
+        """Forgets the trial; with `climbed` false its rungs are seen to by the caller."""
+        if number in self._final:
+            for step, loss in self._steps(number):
+                _remove(self._by_step[step], loss)
+            del self._final[number]
+            self._best_is_known = False
+        self._of.pop(number, None)
+        if climbed:
+            self._leave_rungs(number)
+
+    def _leave_rungs(self, number: int) -> None:
+        for rung in self._rungs.values():
+            rung.put(number, math.nan)
+
+    def _count(self, number: int) -> None:
+        """Adds a complete trial's losses to the others at each step."""
+        for step, loss in self._steps(number):
+            insort(self._by_step.setdefault(step, array("d")), loss)
+
+    def _steps(self, number: int) -> list[tuple[int, float]]:
+        reported = self._of.get(number)
+        if reported is None:
+            return []
+        pairs = zip(reported.steps, reported.losses(self._place, self._sign), strict=True)
+        return [(step, loss) for step, loss in pairs if not math.isnan(loss)]
+
+    def _climb(self, rung: Rung, number: int, reported: Reported) -> None:
+        if rung.members is not None and not rung.members(number):
+            return
+        at = bisect_left(reported.steps, rung.step)
+        there = at < len(reported.steps) and self._place < len(reported.values)
+        rung.put(number, self._sign * reported.values[self._place][at] if there else math.nan)
+
+    def _final_loss(self, number: int) -> float:
+        values = self._final[number]
+        return math.nan if values is None or self._place >= len(values) else self._sign * values[self._place]
+
+    def _curve(self, number: int) -> Curve:
+        reported = self._of.get(number)
+        if reported is None:
+            return Curve(number=number, steps=(), losses=())
+        losses = tuple(reported.losses(self._place, self._sign))
+        return Curve(number=number, steps=tuple(reported.steps), losses=losses)
+
+
+def _looked_at(study: Study) -> tuple[int, float]:
+    """The place in a report, and its sign."""
+    place = study.pruned_objective or 0
+    return place, study.signs[place]
+
+
+def _reported(curve: Mapping[int, tuple[float, ...]]) -> Reported:
+    steps = sorted(curve)
+    places = zip(*(curve[step] for step in steps), strict=True)
+    return Reported(array("q", steps), tuple(array("d", place) for place in places))
+
+
+def _remove(losses: array[float], loss: float) -> None:
+    """Takes one of these losses out of ascending ones."""
+    del losses[bisect_left(losses, loss)]
