@@ -12,7 +12,7 @@ from tpeak.pruners.rule import DEFAULTS, check_count, check_counts, wire_form
 
 @dataclass(frozen=True, slots=True)
 class SuccessiveHalvingPruner:
-    """Prunes a trial at a rung unless it is among the best of 1 / `reduction_factor` of the trials that got there.
+    """Prunes a trial at a rung unless it is among the best 1 / `reduction_factor` of those that got there.
 
     Rung k is at step `min_resource` * `reduction_factor` ** (`min_early_stopping_rate` + k); between rungs trials are
     kept. With `min_resource` "auto" the server takes a hundredth of the last step of the first complete trials, at
