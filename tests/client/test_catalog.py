@@ -135,6 +135,17 @@ def test_the_only_study_needs_no_name(server, connection, study_of):
         tpeak.load_study(study_name=None, storage=connection)
 
 
+def test_a_loaded_study_keeps_the_objective_that_its_pruner_looks_at(server, connection, study_of, recwarn):
+    pruner = tpeak.pruners.WilcoxonPruner()
+    for stored in (pruner.wire(), {**pruner.wire(), "objective": None}):
+        server.on("GET", "/studies", {"studies": [study_of(pruner=stored)], "next": None})
+        tpeak.load_study(study_name="digits", storage=connection, pruner=pruner)
+    assert not recwarn.list
+    server.on("GET", "/studies", {"studies": [study_of(pruner={**pruner.wire(), "objective": 1})], "next": None})
+    with pytest.warns(UserWarning, match="keeps its pruner"):
+        tpeak.load_study(study_name="digits", storage=connection, pruner=pruner)
+
+
 def test_a_loaded_study_keeps_its_sampler_and_pruner(server, connection, study_of, recwarn):
     server.on("GET", "/studies", {"studies": [study_of()], "next": None})
     sampler = tpeak.samplers.TPESampler()

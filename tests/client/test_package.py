@@ -19,6 +19,12 @@ LOOSER = {
 }
 """Where tpeak finds by itself what Optuna must be given, or has by itself."""
 
+RULES = (
+    *("MedianPruner", "PercentilePruner", "ThresholdPruner", "PatientPruner", "WilcoxonPruner"),
+    *("SuccessiveHalvingPruner", "HyperbandPruner"),
+)
+"""The pruners that have settings."""
+
 OWN = {
     "create_study": [
         *("max_trials", "timeout", "lease_seconds", "max_attempts", "space", "user_attrs", "tags", "note"),
@@ -30,6 +36,7 @@ OWN = {
     "TPESampler.__init__": ["reference", "categorical_distance", "deduplicate"],
     "RandomSampler.__init__": ["deduplicate"],
     "GPSampler.__init__": ["deduplicate"],
+    **{f"{name}.__init__": ["objective"] for name in RULES},
 }
 
 STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")
@@ -60,7 +67,7 @@ MIRRORED = [
     ),
     *(
         (f"{name}.__init__", getattr(optuna.pruners, name).__init__, getattr(tpeak.pruners, name).__init__)
-        for name in ("MedianPruner", "PercentilePruner")
+        for name in RULES
     ),
 ]
 

@@ -5,7 +5,6 @@ import pytest
 
 from tpeak import CategoricalDistribution, FloatDistribution, TrialState, create_trial
 from tpeak.errors import InvalidValue
-from tpeak.pruners import MedianPruner, NopPruner, PercentilePruner
 from tpeak.samplers import (
     AutoSampler,
     BruteForceSampler,
@@ -47,22 +46,6 @@ def test_settings_know_their_wire_form():
     assert AutoSampler(seed=3).wire() == {"name": "auto"}
     assert AutoSampler(n_startup_trials=5).wire() == {"name": "auto", "n_startup_trials": 5}
     assert GPSampler(deterministic_objective=True).wire() == {"name": "gp", "deterministic_objective": True}
-    assert NopPruner().wire() == {"name": "nop"}
-    assert MedianPruner(4, 3, 2, n_min_trials=6).wire() == {
-        "name": "median",
-        "n_startup_trials": 4,
-        "n_warmup_steps": 3,
-        "interval_steps": 2,
-        "n_min_trials": 6,
-    }
-    assert PercentilePruner(25.0).wire() == {
-        "name": "percentile",
-        "percentile": 25.0,
-        "n_startup_trials": 5,
-        "n_warmup_steps": 0,
-        "interval_steps": 1,
-        "n_min_trials": 1,
-    }
 
 
 @pytest.mark.parametrize(
@@ -113,11 +96,6 @@ def test_settings_know_their_wire_form():
         lambda: NSGAIISampler(swapping_prob=math.nan),
         lambda: NSGAIISampler(constraints_func=len),
         lambda: NSGAIISampler(after_trial_strategy=len),
-        lambda: MedianPruner(n_startup_trials=-1),
-        lambda: MedianPruner(n_warmup_steps=-1),
-        lambda: MedianPruner(interval_steps=0),
-        lambda: MedianPruner(n_min_trials=0),
-        lambda: PercentilePruner(101),
     ],
 )
 def test_settings_out_of_range_are_value_errors(make):
@@ -220,4 +198,4 @@ def test_what_is_no_distance_is_refused(distance, message):
 
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        MedianPruner().n_startup_trials = 3  # type: ignore[misc]
+        TPESampler().n_startup_trials = 3  # type: ignore[misc]
