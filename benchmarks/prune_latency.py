@@ -1,0 +1,149 @@
+"""The time that the server takes to decide on a report, by rule and by how many trials have reported before.
+
+Every trial before is complete and has reported 100 steps. One more reports 100 steps, one after the other, which is
+measured from the record with its new report to the decision: what the study keeps by step and by rung, and the rule.
+HTTP, the lock and the database are not. Optuna's is `trial.report` and `trial.should_prune`, on its in-memory storage,
+for the rules that look at all trials. Optuna is needed (the extra `dev`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import optuna
+
+from report import spread, table, versions, write_json
+from tpeak_server.domain.changes import Clock, Delta, unread
+from tpeak_server.domain.study import Direction, Study
+from tpeak_server.domain.trial import Trial, TrialRecord, TrialState
+from tpeak_server.pruners.registry import resolve
+from tpeak_server.service.history import History
+from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.reporting import Pruning
+
+SIZES = (100, 1_000, 10_000)
+STEPS = 100
+RULES: Mapping[str, Mapping[str, Any]] = {
+    "median": {},
+    "percentile": {"percentile": 25.0},
+    "threshold": {"upper": 1e9},
+    "patient": {"wrapped_pruner": {"name": "median"}, "patience": 5},
+    "wilcoxon": {},
+    "successive_halving": {},
+    "hyperband": {},
+}
+OPTUNAS: Mapping[str, Callable[[], optuna.pruners.BasePruner]] = {
+    "median": optuna.pruners.MedianPruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+}
+
+
+def curves(trials: int) -> np.ndarray:
+    """Losses (trials, steps) that fall with the steps, to another end in each trial."""
+    rng = np.random.default_rng(0)
+    ends = rng.uniform(0.0, 1.0, (trials, 1))
+    found: np.ndarray = ends + np.exp(-np.arange(STEPS) / 20.0) + rng.normal(0.0, 0.01, (trials, STEPS))
+    return found
+
+
+class Reporting:
+    """A study in memory with that many complete trials."""
+
+    def __init__(self, rule: str, trials: int) -> None:
+        spec = resolve({"name": rule, **RULES[rule]})
+        self._trials = trials
+        self._study = Study(
+            id=1, name="s", directions=(Direction.MINIMIZE,), sampler={"name": "random"}, pruner=spec, seed=0
+        )
+        records = [
+            TrialRecord(
+                trial=Trial(number=number, state=TrialState.COMPLETE, values=(curve[-1],)),
+                curve={step: (value,) for step, value in enumerate(curve, 1)},
+            )
+            for number, curve in enumerate(curves(trials).tolist())
+        ]
+        self._history = History(self._delta(records))
+        self._pruning = Pruning()
+
+    def decisions(self) -> list[float]:
+        """The milliseconds of the decision on each report of one more trial, among the best so far."""
+        self._report({}, {0: (9.0,)})  # rungs are put together once
+        curve: dict[int, tuple[float, ...]] = {}
+        return [self._report(curve, {**curve, step: (1.0 / step,)}) for step in range(1, STEPS + 1)]
+
+    def _report(self, known: dict[int, tuple[float, ...]], grown: Mapping[int, tuple[float, ...]]) -> float:
+        record = TrialRecord(trial=Trial(number=self._trials, state=TrialState.RUNNING), curve=grown)
+        ledger = Ledger(unread(self._history.clock), self._history)
+        began = time.perf_counter()
+        self._pruning.decide(ledger, record, known)
+        delta = self._delta([record])
+        self._history.apply(delta)
+        took = time.perf_counter() - began
+        known.update(grown)
+        if ledger.changes.study is not None:
+            self._study = ledger.study
+            self._history.apply(self._delta([]))
+        return 1e3 * took
+
+    def _delta(self, records: list[TrialRecord]) -> Delta:
+        clock = Clock(next_number=self._trials + 1, handed=0, seq=1)
+        return Delta(clock=clock, study=self._study, interned=[], records=records)
+
+
+def optunas(rule: str, trials: int) -> list[float]:
+    """The milliseconds of Optuna's decisions on the same reports; every tenth of them is measured."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(pruner=OPTUNAS[rule]())
+    finished = [
+        optuna.trial.create_trial(value=curve[-1], intermediate_values=dict(enumerate(curve, 1)))
+        for curve in curves(trials).tolist()
+    ]
+    study.add_trials(finished)
+    trial, found = study.ask(), []
+    for step in range(10, STEPS + 1, 10):
+        began = time.perf_counter()
+        trial.report(1.0 / step, step)
+        trial.should_prune()
+        found.append(1e3 * (time.perf_counter() - began))
+    return found
+
+
+def main() -> int:
+    """Measures and prints; the exit code."""
+    parser = argparse.ArgumentParser(description="the time that a decision to prune takes")
+    parser.add_argument("--without-optuna", action="store_true")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    measured: dict[str, list[float]] = {}
+    for size in SIZES:
+        for rule in RULES:
+            measured[f"prune_{rule}_ms_{size}"] = Reporting(rule, size).decisions()
+        measured[f"prune_ms_{size}"] = max((measured[f"prune_{rule}_ms_{size}"] for rule in RULES), key=np.median)
+        for rule in () if given.without_optuna else OPTUNAS:
+            measured[f"optuna_{rule}_ms_{size}"] = optunas(rule, size)
+    kinds = [*(f"prune_{rule}" for rule in RULES), "prune", *(f"optuna_{rule}" for rule in OPTUNAS)]
+    rows = [
+        [kind, *(spread(measured[f"{kind}_ms_{size}"], ".3f") for size in SIZES)]
+        for kind in kinds
+        if f"{kind}_ms_{SIZES[0]}" in measured
+    ]
+    columns = ["ms a report: median (least .. greatest)", *(f"{size:,} trials" for size in SIZES)]
+    print(table(f"{STEPS} steps a trial; prune is the slowest rule", columns, rows))
+    print(versions("numpy", "scipy", "optuna"))
+    if given.json:
+        write_json(given.json, {name: ("ms", times) for name, times in measured.items()})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
