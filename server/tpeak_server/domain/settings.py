@@ -11,6 +11,9 @@ from tpeak_server.domain.errors import Invalid, pointer
 
 T = TypeVar("T")
 
+AUTO = "auto"
+"""Stands for a number that is found out once in a study."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
@@ -26,6 +29,26 @@ class Count:
         """The integer itself. Raises Invalid."""
         if isinstance(value, bool) or not isinstance(value, int):
             raise _refused(self, "be an integer", value, where)
+        _check_bounds(self, value, where)
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoCount:
+    """An integer setting within [least, most], or the word "auto"."""
+
+    name: str
+    default: int | str | None = AUTO
+    least: int = 1
+    most: int = 2**53
+    optional: bool = False
+
+    def checked(self, value: object, where: str) -> int | str:
+        """The integer, or "auto". Raises Invalid."""
+        if value == AUTO:
+            return AUTO
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _refused(self, f"be an integer or {AUTO!r}", value, where)
         _check_bounds(self, value, where)
         return value
 
@@ -77,6 +100,31 @@ class Choice:
         if not isinstance(value, str) or value not in self.words:
             raise _refused(self, f"be {' or '.join(map(repr, self.words))}", value, where)
         return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
+    """A setting that is a spec itself, of the `family`: of any kind, or one of those `names`.
+
+    `resolve` makes the full spec of one that is found at a pointer.
+    """
+
+    name: str
+    family: str
+    resolve: Callable[[Mapping[str, Any], str], dict[str, Any]]
+    names: tuple[str, ...] = ()
+    default: None = None
+    optional: bool = False
+
+    def checked(self, value: object, where: str) -> dict[str, Any]:
+        """The full spec. Raises Invalid, which points into it."""
+        if not isinstance(value, Mapping):
+            raise _refused(self, f"be a {self.family}'s settings", value, where)
+        full = self.resolve(value, where)
+        if self.names and full["name"] not in self.names:
+            message = f"{self.name} must be {' or '.join(map(repr, self.names))}, got {full['name']!r}"
+            raise Invalid(message, where=f"{where}/name")
+        return full
 
 
 class Setting(Protocol):
@@ -140,11 +188,11 @@ class Registry(Generic[T]):
             raise Invalid(conflict[1], where=at + pointer([conflict[0]]))
         return full
 
-    def build(self, spec: Mapping[str, object]) -> T:
-        """What the spec describes, ready for use. Raises Invalid as `resolve` does."""
+    def build(self, spec: Mapping[str, object], **beside: Any) -> T:
+        """What the spec describes, ready for use; builders get `beside` too. Raises Invalid as `resolve` does."""
         full = self.resolve(spec)
         kind = self._kinds[full.pop("name")]
-        return kind.build(**full)
+        return kind.build(**full, **beside)
 
     def _name(self, spec: Mapping[str, object], at: str) -> str:
         name, known = spec.get("name"), sorted(self._kinds)
@@ -169,7 +217,7 @@ def _refused(setting: Setting, what: str, value: object, where: str) -> Invalid:
     return Invalid(f"{setting.name} must {what}{otherwise}, got {shown(value)}", where=where)
 
 
-def _check_bounds(setting: Count | Number, value: float, where: str) -> None:
+def _check_bounds(setting: Count | AutoCount | Number, value: float, where: str) -> None:
     if not setting.least <= value <= setting.most:
         raise _refused(setting, f"lie within {setting.least} .. {setting.most}", value, where)
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tpeak_server.domain.observations import KEEP, Curve, Decision
+from tpeak_server.pruners.interval import looks
+from tpeak_server.pruners.reasons import counted, told_apart
 from tpeak_server.pruners.seam import Peers
 
 MEDIAN = 50.0
@@ -34,7 +36,10 @@ class PercentilePruner:
 
     def decide(self, curve: Curve, peers: Peers, *, sign: float) -> Decision:
         """The decision at the last step of the curve; see the seam."""
-        if not self._looks(curve, peers.complete):
+        complete = peers.complete
+        if complete == 0 or complete < self.n_startup_trials:
+            return KEEP
+        if not looks(curve, self.n_warmup_steps, self.interval_steps):
             return KEEP
         step = curve.steps[-1]
         numbers = [loss for loss in curve.losses if not math.isnan(loss)]
@@ -49,19 +54,9 @@ class PercentilePruner:
             return KEEP
         return Decision(prune=True, reason=self._reason(step, sign * best, sign * limit, len(others)))
 
-    def _looks(self, curve: Curve, complete: int) -> bool:
-        """Whether this report is one to decide at: the first one at or after a multiple of the interval."""
-        if not curve.steps or complete == 0 or complete < self.n_startup_trials:
-            return False
-        step = curve.steps[-1]
-        if step < self.n_warmup_steps:
-            return False
-        since = (step - self.n_warmup_steps) // self.interval_steps * self.interval_steps + self.n_warmup_steps
-        return len(curve.steps) < 2 or curve.steps[-2] < since
-
     def _reason(self, step: int, best: float, limit: float, peers: int) -> str:
-        shown_best, shown_limit = _told_apart(best, limit)
-        trials = f"{peers} complete trial{'' if peers == 1 else 's'}"
+        shown_best, shown_limit = told_apart(best, limit)
+        trials = counted(peers, "complete trial")
         if self.percentile == MEDIAN:
             side = "above" if best > limit else "below"
             return f"step {step}: best {shown_best} is {side} the median {shown_limit} of {trials}"
@@ -92,9 +87,3 @@ def _between(low: float, high: float, share: float) -> float:
     if math.isinf(gap):
         return low * (1.0 - share) + high * share
     return low + gap * share if share < 0.5 else high - gap * (1.0 - share)
-
-
-def _told_apart(first: float, second: float) -> tuple[str, str]:
-    """Both numbers, short unless that would make them look equal."""
-    short = f"{first:.6g}", f"{second:.6g}"
-    return short if short[0] != short[1] else (repr(first), repr(second))

@@ -60,7 +60,8 @@ class Automatic(Protocol):
     """A rule some of whose settings are "auto": it keeps every trial until they are told, once in a study."""
 
     def told(self, deepest: int) -> Mapping[str, int]:
-        """The numbers to put in place of "auto", by setting, where complete trials go to step `deepest`; none is left
-        where all were numbers.
+        """The numbers to put in place of "auto", by setting, where complete trials go to step `deepest`.
+
+        They hold for a wrapped rule, too. There is none where all were numbers.
         """
         ...

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from tpeak_server.domain.errors import Invalid
-from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Number, Registry, shown
+from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Nested, Number, Registry
 from tpeak_server.samplers.auto import AutoSampler
 from tpeak_server.samplers.brute_force import BruteForceSampler
 from tpeak_server.samplers.cmaes import CmaEsSampler
@@ -49,24 +47,10 @@ def _conflict(full: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nested:
-    """A setting that is a sampler itself: of any kind, or one of those `names`."""
-
-    name: str
-    names: tuple[str, ...] = ()
-    default: None = None
-    optional: bool = False
-
-    def checked(self, value: object, where: str) -> dict[str, Any]:
-        """The full spec. Raises Invalid, which points into it."""
-        if not isinstance(value, Mapping):
-            raise Invalid(f"{self.name} must be a sampler's settings, got {shown(value)}", where=where)
-        full = resolve(value, where)
-        if self.names and full["name"] not in self.names:
-            message = f"{self.name} must be {' or '.join(map(repr, self.names))}, got {full['name']!r}"
-            raise Invalid(message, where=f"{where}/name")
-        return full
+def _nested(name: str, *, names: tuple[str, ...] = (), optional: bool = False) -> Nested:
+    return Nested(
+        name=name, family="sampler", resolve=lambda spec, at: resolve(spec, at), names=names, optional=optional
+    )
 
 
 def _qmc(*, qmc_type: str, scramble: bool, independent_sampler: Mapping[str, Any] | None) -> QMCSampler:
@@ -122,12 +106,10 @@ _SAMPLERS: Registry[Sampler] = Registry(
             settings=(
                 Choice(name="qmc_type", words=("sobol", "halton"), default="sobol"),
                 Flag(name="scramble", default=False),
-                Nested(name="independent_sampler", names=("random", "tpe"), optional=True),
+                _nested("independent_sampler", names=("random", "tpe"), optional=True),
             ),
         ),
-        "partial_fixed": Kind(
-            build=_partial_fixed, settings=(Values(name="fixed_params"), Nested(name="base_sampler"))
-        ),
+        "partial_fixed": Kind(build=_partial_fixed, settings=(Values(name="fixed_params"), _nested("base_sampler"))),
         "auto": Kind(
             build=AutoSampler,
             settings=(Count(name="n_startup_trials", default=10), Flag(name="deduplicate", default=True)),
@@ -146,7 +128,7 @@ _SAMPLERS: Registry[Sampler] = Registry(
                 Point(name="x0"),
                 Number(name="sigma0", least=LEAST_SIGMA, most=MOST_SIGMA, optional=True),
                 Count(name="n_startup_trials", default=1),
-                Nested(name="independent_sampler", names=("random", "tpe"), optional=True),
+                _nested("independent_sampler", names=("random", "tpe"), optional=True),
                 Flag(name="consider_pruned_trials", default=False),
                 Choice(name="restart_strategy", words=("ipop", "bipop"), optional=True),
                 Count(name="popsize", least=2, most=MOST_POPULATION, optional=True),

@@ -9,15 +9,13 @@ from typing import Any
 
 from tpeak_server.domain.errors import InvalidValue, LeaseLost
 from tpeak_server.domain.observations import KEEP, Curve, Decision
+from tpeak_server.domain.settings import AUTO
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Lease, Report, TrialRecord
 from tpeak_server.pruners.registry import build
 from tpeak_server.pruners.seam import Automatic, Pruner
 from tpeak_server.service.commands import ReportSteps, Step
 from tpeak_server.service.ledger import Ledger
-
-AUTO = "auto"
-"""A setting that is told once in a study, from its first complete trials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

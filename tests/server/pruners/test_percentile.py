@@ -1,37 +1,24 @@
 import math
-import warnings
-from dataclasses import dataclass, field
 
 import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpeak_server.domain.observations import KEEP, Curve, Decision
-from tpeak_server.pruners import MedianPruner, NopPruner, PercentilePruner, Pruner
-
-NAN, INF = math.nan, math.inf
-
-
-@dataclass
-class Complete:
-    """Complete trials by their losses at each step."""
-
-    complete: int
-    steps: dict[int, list[float]] = field(default_factory=dict)
-
-    def losses_at(self, step: int) -> list[float]:
-        return sorted(loss for loss in self.steps.get(step, []) if not math.isnan(loss))
-
-
-def decide(pruner: Pruner, curve: dict[int, float], peers: Complete, sign: float = 1.0) -> Decision:
-    steps = tuple(sorted(curve))
-    losses = tuple(sign * curve[step] for step in steps)
-    return pruner.decide(Curve(steps=steps, losses=losses), peers, sign=sign)
-
-
-def at_step(step: int, *values: float, sign: float = 1.0) -> Complete:
-    return Complete(len(values), {step: [sign * value for value in values]})
+from tests.server.pruners.curves import (
+    CURVES,
+    DIRECTIONS,
+    INF,
+    NAN,
+    Trials,
+    at_step,
+    complete,
+    decide,
+    optunas_decision,
+    sign_of,
+)
+from tpeak_server.domain.observations import KEEP, Decision
+from tpeak_server.pruners import MedianPruner, NopPruner, PercentilePruner
 
 
 def test_a_trial_above_the_median_is_pruned_where_small_is_good() -> None:
@@ -43,7 +30,7 @@ def test_a_trial_above_the_median_is_pruned_where_small_is_good() -> None:
 
 def test_a_trial_below_the_median_is_pruned_where_large_is_good() -> None:
     peers = at_step(12, 0.5, 0.6, 0.87, 0.88, 0.9, sign=-1)
-    assert decide(MedianPruner(), {11: 0.81, 12: 0.4}, peers, sign=-1) == Decision(
+    assert decide(MedianPruner(), {11: 0.81, 12: 0.4}, peers) == Decision(
         prune=True, reason="step 12: best 0.81 is below the median 0.87 of 5 complete trials"
     )
 
@@ -59,14 +46,14 @@ def test_the_percentile_is_of_the_best_in_both_directions() -> None:
     assert decide(pruner, {0: 2.5}, at_step(0, 1, 2, 3, 4, 5)).reason == (
         "step 0: best 2.5 is not among the best 25 % of 5 complete trials (limit 2)"
     )
-    assert decide(pruner, {0: 3.5}, at_step(0, 1, 2, 3, 4, 5, sign=-1), sign=-1).reason == (
+    assert decide(pruner, {0: 3.5}, at_step(0, 1, 2, 3, 4, 5, sign=-1)).reason == (
         "step 0: best 3.5 is not among the best 25 % of 5 complete trials (limit 4)"
     )
-    assert decide(pruner, {0: 4.0}, at_step(0, 1, 2, 3, 4, 5, sign=-1), sign=-1) is KEEP
+    assert decide(pruner, {0: 4.0}, at_step(0, 1, 2, 3, 4, 5, sign=-1)) is KEEP
 
 
 def test_numbers_that_would_look_equal_are_written_out() -> None:
-    peers = Complete(5, {0: [1.0]})
+    peers = complete({0: 1.0}, {}, {}, {}, {})
     assert decide(MedianPruner(), {0: 1.00000001}, peers).reason == (
         "step 0: best 1.00000001 is above the median 1.0 of 1 complete trial"
     )
@@ -87,17 +74,27 @@ def test_it_waits_for_complete_trials_warmup_steps_and_values_at_the_step() -> N
     assert decide(MedianPruner(n_startup_trials=4, n_warmup_steps=5), {4: 9.0}, peers) is KEEP
     assert decide(MedianPruner(n_startup_trials=4, n_min_trials=5), {4: 9.0}, peers) is KEEP
     assert decide(MedianPruner(n_startup_trials=4), {5: 9.0}, peers) is KEEP
-    assert decide(MedianPruner(n_startup_trials=0), {0: 9.0}, Complete(0)) is KEEP
+    assert decide(MedianPruner(n_startup_trials=0), {0: 9.0}, Trials({})) is KEEP
     assert decide(MedianPruner(n_startup_trials=4), {}, peers) is KEEP
 
 
 def test_it_looks_once_an_interval_at_the_first_report_in_it() -> None:
     pruner = MedianPruner(n_startup_trials=1, n_warmup_steps=2, interval_steps=3)
-    peers = Complete(1, {step: [0.0] for step in range(12)})
+    peers = complete(dict.fromkeys(range(12), 0.0))
     reported = dict.fromkeys((0, 1, 2, 3, 4, 6, 7, 8), 1.0)
     looked = [step for step in reported if decide(pruner, {s: reported[s] for s in reported if s <= step}, peers).prune]
     # Intervals begin at 2, 5 and 8; 5 was not reported, so 6 stands in for it.
     assert looked == [2, 6, 8]
+
+
+def test_the_steps_of_one_report_count_as_one_look() -> None:
+    pruner = MedianPruner(n_startup_trials=1, interval_steps=4)
+    peers = complete(dict.fromkeys(range(12), 0.0))
+    curve = dict.fromkeys(range(7), 1.0)
+    # The interval began at 4: steps 5 and 6 alone say nothing new, with 4 among them they do.
+    assert decide(pruner, curve, peers, new=2) is KEEP
+    assert decide(pruner, curve, peers, new=3).prune
+    assert decide(pruner, curve, peers, new=7).prune
 
 
 @pytest.mark.parametrize(
@@ -117,39 +114,23 @@ def test_it_looks_once_an_interval_at_the_first_report_in_it() -> None:
 def test_infinities_and_extremes_have_a_median(others: tuple[float, ...], best: float, prune: bool) -> None:
     pruner = MedianPruner(n_startup_trials=1)
     assert decide(pruner, {0: best}, at_step(0, *others)).prune is prune
-    assert decide(pruner, {0: -best}, at_step(0, *(-value for value in others), sign=-1), sign=-1).prune is prune
+    assert decide(pruner, {0: -best}, at_step(0, *(-value for value in others), sign=-1)).prune is prune
 
 
 def test_nop_keeps_everything() -> None:
     assert decide(NopPruner(), {0: NAN}, at_step(0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)) is KEEP
 
 
-VALUES = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([NAN, INF, -INF, 0.0, 0.5, 1.0, -0.0]))
-CURVES = st.dictionaries(st.integers(0, 8), VALUES, max_size=6)
-
-
-def optunas_decision(
-    pruner: optuna.pruners.BasePruner, curve: dict[int, float], complete: list[dict[int, float]], direction: str
-) -> bool:
-    study = optuna.create_study(direction=direction, pruner=pruner)
-    for intermediate in complete:
-        study.add_trial(optuna.trial.create_trial(value=0.0, intermediate_values=intermediate))
-    trial = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING, intermediate_values=curve)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return pruner.prune(study, trial)
-
-
-def limit_is_infinite_arithmetic(curve: dict[int, float], complete: list[dict[int, float]]) -> bool:
+def limit_is_infinite_arithmetic(curve: dict[int, float], others: list[dict[int, float]]) -> bool:
     """Whether an infinity takes part at the step: there numpy may find NaN where this rule finds a limit."""
-    return bool(curve) and any(math.isinf(other.get(max(curve), 0.0)) for other in complete)
+    return bool(curve) and any(math.isinf(other.get(max(curve), 0.0)) for other in others)
 
 
 @settings(max_examples=300, deadline=None)
 @given(
     curve=CURVES,
-    complete=st.lists(CURVES, max_size=8),
-    direction=st.sampled_from(["minimize", "maximize"]),
+    others=st.lists(CURVES, max_size=8),
+    direction=DIRECTIONS,
     percentile=st.one_of(st.floats(0, 100), st.sampled_from([0.0, 25.0, 50.0, 75.0, 100.0])),
     n_startup_trials=st.integers(0, 4),
     n_warmup_steps=st.integers(0, 4),
@@ -157,28 +138,22 @@ def limit_is_infinite_arithmetic(curve: dict[int, float], complete: list[dict[in
 )
 def test_decisions_are_optunas(
     curve: dict[int, float],
-    complete: list[dict[int, float]],
+    others: list[dict[int, float]],
     direction: str,
     percentile: float,
     n_startup_trials: int,
     n_warmup_steps: int,
     interval_steps: int,
 ) -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     counts = {
         "n_startup_trials": n_startup_trials,
         "n_warmup_steps": n_warmup_steps,
         "interval_steps": interval_steps,
     }
-    sign = 1.0 if direction == "minimize" else -1.0
-    steps = {step for other in complete for step in other}
-    peers = Complete(
-        len(complete), {step: [sign * other[step] for other in complete if step in other] for step in steps}
-    )
-    theirs = optunas_decision(optuna.pruners.PercentilePruner(percentile, **counts), curve, complete, direction)
-    ours = decide(PercentilePruner(percentile=percentile, **counts), curve, peers, sign)
-    if ours.prune != theirs:
+    peers = complete(*others, sign=sign_of(direction))
+    theirs = optunas_decision(optuna.pruners.PercentilePruner(percentile, **counts), curve, peers)
+    ours = decide(PercentilePruner(percentile=percentile, **counts), curve, peers).prune
+    if ours != theirs:
         # Only where numpy's interpolation meets an infinity, and then Optuna's NaN limit kept the trial.
-        assert limit_is_infinite_arithmetic(curve, complete)
-        assert (ours.prune, theirs) == (True, False)
-    assert (ours.reason is not None) == ours.prune
+        assert limit_is_infinite_arithmetic(curve, others)
+        assert (ours, theirs) == (True, False)

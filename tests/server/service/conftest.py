@@ -85,6 +85,11 @@ class Study:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
+    def change(self, **settings: Any) -> None:
+        """Other settings from here on."""
+        reply = self.service.send("PATCH", self.path, {"request_id": self.service.key(), **settings})
+        assert reply.status_code == 200, reply.text
+
     def asked(self, key: str | None = None, *, replica: int = 0, **more: Any) -> httpx.Response:
         """The reply to an ask."""
         return self.post("ask", self.ask_body(key, **more), replica=replica)

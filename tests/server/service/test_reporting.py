@@ -146,12 +146,90 @@ def test_a_study_that_maximizes_prunes_what_is_below(make_study: MakeStudy) -> N
     assert study.report(bad, 0, 0.5).json()["reason"] == "step 0: best 0.5 is below the median 1 of 1 complete trial"
 
 
-def test_a_trial_of_several_objectives_is_never_pruned(make_study: MakeStudy) -> None:
-    study = make_study(directions=["minimize", "minimize"], pruner=EAGER)
+def test_of_several_objectives_the_one_that_the_rule_names_decides_and_without_a_name_none(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study(directions=["minimize", "maximize"], pruner=EAGER)
     peer, bad = study.ask(count=2)
     study.report(peer, 0, 1.0, 1.0)
     study.tell(peer, values=[1.0, 1.0])
-    assert study.report(bad, 0, 100.0, 100.0).json()["prune"] is False
+    assert study.report(bad, 0, 100.0, -100.0).json()["prune"] is False
+    study.change(pruner={**EAGER, "objective": 1})
+    assert study.report(bad, 1, 100.0, 2.0).json()["prune"] is False
+    named = study.trial()
+    assert study.report(named, 0, 0.0, 0.5, replica=1).json()["reason"] == (
+        "step 0: best 0.5 is below the median 1 of 1 complete trial"
+    )
+
+
+def test_a_rule_that_names_an_objective_which_is_not_there_is_refused(service: Service, study: Study) -> None:
+    pruner = {"name": "median", "objective": 1}
+    made = service.send("POST", "/studies", {"request_id": service.key(), "name": "unknown", "pruner": pruner})
+    body = {"request_id": service.key(), "pruner": pruner}
+    for reply in (made, service.send("PATCH", study.path, body)):
+        assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, "/pruner/objective")
+
+
+def test_what_auto_stands_for_is_told_once_by_the_first_complete_trials_and_anew_for_a_new_rule(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study(pruner={"name": "successive_halving", "reduction_factor": 2})
+    peer, second = study.ask(count=2)
+    assert study.report(second, 1, 9.0).json()["prune"] is False
+    study.report(peer, 350, 1.0)
+    assert study.get()["pruner_auto"] == {}
+    study.tell(peer, values=[1.0])
+    assert study.report(second, 3, 9.0, replica=1).json()["reason"] == (
+        "step 3: 9 is not among the best 1 of 2 trials at rung 0 (step 3), limit 1"
+    )
+    assert (study.get()["pruner_auto"], study.get()["pruner"]["min_resource"]) == ({"min_resource": 3}, "auto")
+    third = study.trial()
+    study.report(third, 5000, 0.5)
+    study.tell(third, values=[0.5])
+    study.report(study.trial(), 1, 9.0)
+    assert study.get()["pruner_auto"] == {"min_resource": 3}
+    study.change(pruner={"name": "hyperband"})
+    assert study.get()["pruner_auto"] == {}
+    study.report(study.trial(), 1, 9.0, replica=1)
+    assert study.get()["pruner_auto"] == {"max_resource": 5001}
+
+
+def test_a_rule_within_a_rule_is_told_what_auto_stands_for_too(make_study: MakeStudy) -> None:
+    wrapped = {"name": "successive_halving", "reduction_factor": 2}
+    study = make_study(pruner={"name": "patient", "wrapped_pruner": wrapped, "patience": 0})
+    peer, second = study.ask(count=2)
+    study.report(peer, 1, 1.0)
+    study.tell(peer, values=[1.0])
+    reports = [{"step": 0, "values": [8.0]}, {"step": 1, "values": [9.0]}]
+    assert study.of(second, "report", {"reports": reports}).json()["reason"] == (
+        "step 1: the best of the last 1 step, 9, is worse than 8 before; "
+        "9 is not among the best 1 of 2 trials at rung 0 (step 1), limit 1"
+    )
+    assert study.get()["pruner_auto"] == {"min_resource": 1}
+
+
+def test_steps_that_come_together_are_looked_at_together(make_study: MakeStudy) -> None:
+    """Of ten steps in one report the rungs at 1, 2, 4 and 8 are all new, though none of them is the last one."""
+    pruner = {"name": "successive_halving", "min_resource": 1, "reduction_factor": 2}
+    study = make_study(pruner=pruner)
+    first, second, third = study.ask(count=3)
+    for step in range(1, 11):
+        study.report(first, step, 1.0)
+    for trial, value, reason in (
+        (second, 2.0, "step 1: 2 is not among the best 1 of 2 trials at rung 0 (step 1), limit 1"),
+        (third, 0.5, None),
+    ):
+        reports = [{"step": step, "values": [value]} for step in range(1, 11)]
+        assert study.of(trial, "report", {"reports": reports}).json()["reason"] == reason
+
+
+def test_an_early_step_that_comes_late_is_stored_and_decides_nothing_but_what_the_last_one_does(
+    judged: Study,
+) -> None:
+    trial = judged.trial()
+    assert judged.report(trial, 4, 0.5).json()["prune"] is False
+    assert judged.report(trial, -3, 9.0).json()["prune"] is False
+    assert judged.get("/trials/1")["reports"] == [{"step": -3, "values": [9.0]}, {"step": 4, "values": [0.5]}]
 
 
 def test_another_number_of_values_than_before_is_refused_and_nothing_is_stored(study: Study) -> None:
