@@ -167,7 +167,7 @@ def test_a_rule_that_names_an_objective_which_is_not_there_is_refused(service: S
     made = service.send("POST", "/studies", {"request_id": service.key(), "name": "unknown", "pruner": pruner})
     body = {"request_id": service.key(), "pruner": pruner}
     for reply in (made, service.send("PATCH", study.path, body)):
-        assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, "/pruner/objective")
+        assert (reply.status_code, reply.json()["where"]) == (422, "/pruner/objective")
 
 
 def test_what_auto_stands_for_is_told_once_by_the_first_complete_trials_and_anew_for_a_new_rule(
