@@ -96,8 +96,12 @@ class Curves:
         rung = self._rungs.get((step, bracket))
         if rung is None:
             rung = self._rungs[step, bracket] = Rung(step, members)
-            for number, reported in self._of.items():
-                self._climb(rung, number, reported)
+            rung.of = {
+                number: loss
+                for number, reported in self._of.items()
+                if not math.isnan(loss := self._loss_at(rung, number, reported))
+            }
+            rung.losses = array("d", sorted(rung.of.values()))
         if without not in rung.of:
             return rung.losses
         others = rung.losses[:]
@@ -127,7 +131,7 @@ class Curves:
         if record.curve:
             self._of[number] = reported = _reported(record.curve)
             for rung in self._rungs.values():
-                self._climb(rung, number, reported)
+                rung.put(number, self._loss_at(rung, number, reported))
         else:
             self._leave_rungs(number)
         if complete:
@@ -162,12 +166,13 @@ class Curves:
         pairs = zip(reported.steps, reported.losses(self._place, self._sign), strict=True)
         return [(step, loss) for step, loss in pairs if not math.isnan(loss)]
 
-    def _climb(self, rung: Rung, number: int, reported: Reported) -> None:
-        if rung.members is not None and not rung.members(number):
-            return
+    def _loss_at(self, rung: Rung, number: int, reported: Reported) -> float:
+        """What the trial had when it first reached the rung; NaN for nothing, and for who is no member."""
         at = bisect_left(reported.steps, rung.step)
         there = at < len(reported.steps) and self._place < len(reported.values)
-        rung.put(number, self._sign * reported.values[self._place][at] if there else math.nan)
+        if not there or (rung.members is not None and not rung.members(number)):
+            return math.nan
+        return self._sign * reported.values[self._place][at]
 
     def _final_loss(self, number: int) -> float:
         values = self._final[number]

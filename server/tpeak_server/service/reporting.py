@@ -53,6 +53,7 @@ class Pruning:
         pruner = self._of(ledger.study)
         if self._automatic is not None and (deepest := curves.deepest) is not None:
             told = self._automatic.told(deepest)
+            self._automatic = None
             if told:
                 ledger.study = ledger.changes.study = replace(ledger.study, pruner_auto=told)
                 pruner = self._of(ledger.study)
