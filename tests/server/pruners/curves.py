@@ -108,3 +108,30 @@ def optunas_decision(pruner: optuna.pruners.BasePruner, values: Mapping[int, flo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pruner.prune(study, trial)
+
+
+def studied(
+    ours: Pruner, theirs: optuna.pruners.BasePruner, events: Iterable[tuple[int, float, int]], direction: str
+) -> list[tuple[int, int, bool, bool]]:
+    """A small study, report by report, in both: (trial, step, our decision, Optuna's) of each.
+
+    An event is (trial, value, gap): the trial reports the value `gap` steps beyond its last one, which was -1 at first.
+    A trial that either prunes reports no more.
+    """
+    study = optuna.create_study(direction=direction, pruner=theirs)
+    curves: dict[int, dict[int, float]] = {}
+    trials: dict[int, optuna.Trial] = {}
+    decisions: list[tuple[int, int, bool, bool]] = []
+    for index, value, gap in events:
+        trial = trials[index] if index in trials else trials.setdefault(index, study.ask())
+        curve = curves.setdefault(trial.number, {})
+        if any(number == trial.number and (first or second) for number, _, first, second in decisions):
+            continue
+        step = max(curve, default=-1) + gap
+        curve[step] = value
+        trial.report(value, step)
+        decided = decide(ours, curve, Trials(curves, {}, sign_of(direction)), number=trial.number)
+        decisions.append((trial.number, step, decided.prune, trial.should_prune()))
+        if decisions[-1][2] or decisions[-1][3]:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    return decisions
