@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import optuna
@@ -135,3 +135,30 @@ def studied(
         if decisions[-1][2] or decisions[-1][3]:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     return decisions
+
+
+def halved_by_definition(
+    curve: Mapping[int, float],
+    new: int,
+    others: Sequence[Mapping[int, float]],
+    sign: float,
+    rungs: Sequence[int],
+    factor: int,
+    bootstrap: int,
+) -> bool:
+    """Successive halving's decision: ranks everything anew at each rung that a new step is the first to reach."""
+    for rung in rungs:
+        reached = [step for step in sorted(curve) if step >= rung]
+        if not reached or reached[0] not in sorted(curve)[-new:]:
+            continue
+        own = curve[reached[0]]
+        if math.isnan(own):
+            return True
+        beyond = [
+            other[min(step for step in other if step >= rung)] for other in others if max(other, default=-1) >= rung
+        ]
+        there = [own, *(value for value in beyond if not math.isnan(value))]
+        better = sum(sign * value < sign * own for value in there)
+        if len(there) <= bootstrap or better >= max(len(there) // factor, 1):
+            return True
+    return False

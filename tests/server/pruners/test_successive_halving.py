@@ -1,5 +1,3 @@
-import math
-
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -16,6 +14,7 @@ from tests.server.pruners.curves import (
     at_step,
     complete,
     decide,
+    halved_by_definition,
     sign_of,
     studied,
 )
@@ -116,29 +115,6 @@ def test_steps_below_the_first_rung_and_negative_ones_are_kept() -> None:
     assert decide(THIRDS, {}) is KEEP
 
 
-def by_definition(
-    curve: dict[int, float], new: int, peers: Trials, least: int, factor: int, rate: int, bootstrap: int
-) -> bool:
-    """Ranks everything anew at each rung that a new step is the first to reach."""
-    steps = sorted(curve)
-    rungs = [least * factor**power for power in range(rate, rate + 5)]
-    for rung in rungs:
-        own = [step for step in steps if step >= rung]
-        if not own or own[0] not in steps[-new:]:
-            continue
-        if math.isnan(curve[own[0]]):
-            return True
-        there = [curve[own[0]]]
-        for other in peers.curves.values():
-            beyond = [step for step in other if step >= rung]
-            if beyond and not math.isnan(other[min(beyond)]):
-                there.append(other[min(beyond)])
-        better = sum(peers.sign * value < peers.sign * curve[own[0]] for value in there)
-        if len(there) <= bootstrap or better >= max(len(there) // factor, 1):
-            return True
-    return False
-
-
 @settings(max_examples=400, deadline=None)
 @given(
     curve=CURVES,
@@ -164,7 +140,8 @@ def test_decisions_are_those_of_the_definition(
     pruner = SuccessiveHalvingPruner(
         min_resource=least, reduction_factor=factor, min_early_stopping_rate=rate, bootstrap_count=bootstrap
     )
-    expected = by_definition(curve, new, peers, least, factor, rate, bootstrap)
+    rungs = [least * factor**power for power in range(rate, rate + 5)]
+    expected = halved_by_definition(curve, new, others, peers.sign, rungs, factor, bootstrap)
     assert decide(pruner, curve, peers, new=new).prune == expected
 
 
