@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tpeak_server.domain.errors import Invalid
-from tpeak_server.domain.settings import Choice, Count, Flag, Kind, Number, Registry
+from tpeak_server.domain.settings import AutoCount, Choice, Count, Flag, Kind, Nested, Number, Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +164,66 @@ def test_what_is_wrong_with_words_flags_and_all_together_is_explained(
     for attempt in (OVENS.resolve, OVENS.build):
         with pytest.raises(Invalid) as refused:
             attempt({"name": "stone", **spec})
+        assert (refused.value.where, refused.value.message) == (where, message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bakery:
+    shelves: int | str
+    mill: dict[str, Any] | None
+    owner: str = "nobody"
+
+
+BAKERIES: Registry[Bakery] = Registry(
+    "bakery",
+    {
+        "small": Kind(
+            build=Bakery,
+            settings=(
+                AutoCount(name="shelves", most=9),
+                Nested(name="mill", family="mill", resolve=MILLS.resolve, names=("wind",), optional=True),
+            ),
+        ),
+    },
+)
+
+
+def test_auto_stays_until_a_number_takes_its_place() -> None:
+    assert BAKERIES.resolve({"name": "small"}) == {"name": "small", "shelves": "auto", "mill": None}
+    assert BAKERIES.build({"name": "small", "shelves": "auto"}) == Bakery(shelves="auto", mill=None)
+    assert BAKERIES.build({"name": "small", "shelves": 9}) == Bakery(shelves=9, mill=None)
+
+
+def test_a_spec_within_a_spec_is_filled_too() -> None:
+    full = BAKERIES.resolve({"name": "small", "mill": {"name": "wind", "speed": 3}})
+    assert full["mill"] == {"name": "wind", "stones": 2, "speed": 3.0}
+    assert BAKERIES.resolve(full) == full
+
+
+def test_a_builder_gets_what_is_given_beside_the_spec() -> None:
+    assert BAKERIES.build({"name": "small"}, owner="Ada") == Bakery(shelves="auto", mill=None, owner="Ada")
+
+
+@pytest.mark.parametrize(
+    ("spec", "where", "message"),
+    [
+        ({"shelves": "Auto"}, "/bakery/shelves", "shelves must be an integer or 'auto', got 'Auto'"),
+        ({"shelves": 2.0}, "/bakery/shelves", "shelves must be an integer or 'auto', got 2.0"),
+        ({"shelves": True}, "/bakery/shelves", "shelves must be an integer or 'auto', got True"),
+        ({"shelves": None}, "/bakery/shelves", "shelves must be an integer or 'auto', got None"),
+        ({"shelves": 0}, "/bakery/shelves", "shelves must lie within 1 .. 9, got 0"),
+        ({"shelves": 10}, "/bakery/shelves", "shelves must lie within 1 .. 9, got 10"),
+        ({"mill": "wind"}, "/bakery/mill", "mill must be a mill's settings, or null, got 'wind'"),
+        ({"mill": {"name": "water"}}, "/bakery/mill/name", "mill must be 'wind', got 'water'"),
+        ({"mill": {"name": "wind"}}, "/bakery/mill/speed", "the mill 'wind' needs speed"),
+    ],
+)
+def test_what_is_wrong_with_auto_and_with_a_spec_within_is_explained(
+    spec: dict[str, Any], where: str, message: str
+) -> None:
+    for attempt in (BAKERIES.resolve, BAKERIES.build):
+        with pytest.raises(Invalid) as refused:
+            attempt({"name": "small", **spec})
         assert (refused.value.where, refused.value.message) == (where, message)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import optuna
@@ -108,3 +108,57 @@ def optunas_decision(pruner: optuna.pruners.BasePruner, values: Mapping[int, flo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pruner.prune(study, trial)
+
+
+def studied(
+    ours: Pruner, theirs: optuna.pruners.BasePruner, events: Iterable[tuple[int, float, int]], direction: str
+) -> list[tuple[int, int, bool, bool]]:
+    """A small study, report by report, in both: (trial, step, our decision, Optuna's) of each.
+
+    An event is (trial, value, gap): the trial reports the value `gap` steps beyond its last one, which was -1 at first.
+    A trial that either prunes reports no more.
+    """
+    study = optuna.create_study(direction=direction, pruner=theirs)
+    curves: dict[int, dict[int, float]] = {}
+    trials: dict[int, optuna.Trial] = {}
+    decisions: list[tuple[int, int, bool, bool]] = []
+    for index, value, gap in events:
+        trial = trials[index] if index in trials else trials.setdefault(index, study.ask())
+        curve = curves.setdefault(trial.number, {})
+        if any(number == trial.number and (first or second) for number, _, first, second in decisions):
+            continue
+        step = max(curve, default=-1) + gap
+        curve[step] = value
+        trial.report(value, step)
+        decided = decide(ours, curve, Trials(curves, {}, sign_of(direction)), number=trial.number)
+        decisions.append((trial.number, step, decided.prune, trial.should_prune()))
+        if decisions[-1][2] or decisions[-1][3]:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    return decisions
+
+
+def halved_by_definition(
+    curve: Mapping[int, float],
+    new: int,
+    others: Sequence[Mapping[int, float]],
+    sign: float,
+    rungs: Sequence[int],
+    factor: int,
+    bootstrap: int,
+) -> bool:
+    """Successive halving's decision: ranks everything anew at each rung that a new step is the first to reach."""
+    for rung in rungs:
+        reached = [step for step in sorted(curve) if step >= rung]
+        if not reached or reached[0] not in sorted(curve)[-new:]:
+            continue
+        own = curve[reached[0]]
+        if math.isnan(own):
+            return True
+        beyond = [
+            other[min(step for step in other if step >= rung)] for other in others if max(other, default=-1) >= rung
+        ]
+        there = [own, *(value for value in beyond if not math.isnan(value))]
+        better = sum(sign * value < sign * own for value in there)
+        if len(there) <= bootstrap or better >= max(len(there) // factor, 1):
+            return True
+    return False

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -119,6 +120,60 @@ def test_infinities_and_extremes_have_a_median(others: tuple[float, ...], best: 
 
 def test_nop_keeps_everything() -> None:
     assert decide(NopPruner(), {0: NAN}, at_step(0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)) is KEEP
+
+
+def by_definition(
+    curve: dict[int, float],
+    new: int,
+    peers: Trials,
+    percentile: float,
+    n_startup_trials: int,
+    n_warmup_steps: int,
+    interval_steps: int,
+) -> bool:
+    """What numpy's percentile of the finite peers decides, in the user's values."""
+    steps = sorted(curve)
+    # An interval is looked at once: in the first report of those that have a step in it.
+    begun = {(step - n_warmup_steps) // interval_steps for step in steps[:-new] if step >= n_warmup_steps}
+    if not steps or steps[-1] < n_warmup_steps or (steps[-1] - n_warmup_steps) // interval_steps in begun:
+        return False
+    if not peers.curves or len(peers.curves) < n_startup_trials:
+        return False
+    values = [value for value in curve.values() if not math.isnan(value)]
+    if not values:
+        return True
+    others = [other[steps[-1]] for other in peers.curves.values() if steps[-1] in other]
+    if not others:
+        return False
+    if peers.sign > 0:
+        return bool(min(values) > np.percentile(others, percentile))
+    return bool(max(values) < np.percentile(others, 100.0 - percentile))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    curve=CURVES,
+    others=st.lists(st.dictionaries(st.integers(0, 8), st.integers(-2, 2).map(float), max_size=6), max_size=8),
+    direction=DIRECTIONS,
+    percentile=st.sampled_from([0.0, 25.0, 50.0, 75.0, 100.0]),
+    counts=st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(1, 4)),
+    new=st.integers(1, 4),
+)
+def test_decisions_are_those_of_the_definition(
+    curve: dict[int, float],
+    others: list[dict[int, float]],
+    direction: str,
+    percentile: float,
+    counts: tuple[int, int, int],
+    new: int,
+) -> None:
+    peers = complete(*others, sign=sign_of(direction))
+    startup, warmup, interval = counts
+    pruner = PercentilePruner(
+        percentile=percentile, n_startup_trials=startup, n_warmup_steps=warmup, interval_steps=interval
+    )
+    expected = by_definition(curve, new, peers, percentile, *counts)
+    assert decide(pruner, curve, peers, new=new).prune == expected
 
 
 def limit_is_infinite_arithmetic(curve: dict[int, float], others: list[dict[int, float]]) -> bool:
