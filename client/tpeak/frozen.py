@@ -36,6 +36,7 @@ class FrozenTrial:
     An objective takes it in place of a Trial, to be computed again with the same parameters: `objective(best_trial)`.
     `fixed` are the values that an enqueued trial was given; `cause` says why a trial failed; `attempt` counts the
     workers that lost it; `origin` says where its parameters come from. `constraints` are met where they are at most 0.
+    `exempt` says that it is not to be pruned.
     """
 
     number: int
@@ -52,6 +53,7 @@ class FrozenTrial:
     attempt: int = 0
     fixed: dict[str, Any] = field(default_factory=dict)
     constraints: dict[str, float] = field(default_factory=dict)
+    exempt: bool = False
 
     def __lt__(self, other: FrozenTrial) -> bool:
         return self.number < other.number
@@ -188,6 +190,7 @@ def from_wire(row: Mapping[str, Any]) -> FrozenTrial:
         attempt=row["attempt"],
         fixed=row.get("fixed") or {},
         constraints=limits.from_wire(row),
+        exempt=row.get("exempt", False),
     )
 
 

@@ -285,7 +285,7 @@ class Study:
     def cancel_trial(self, number: int, cause: str | None = None) -> None:
         """Have a trial ended: `should_prune` says so to the worker that has it; a waiting one is failed at once.
 
-        Raises TrialNotFound, AlreadyFinished, as the three below.
+        Raises TrialNotFound, AlreadyFinished, as the four below.
         """
         self._routes.change_trial(number, action="cancel", cause=cause)
 
@@ -296,6 +296,10 @@ class Study:
     def retry_trial(self, number: int) -> None:
         """Have a failed or lost trial computed again, with the same parameters and all its attempts."""
         self._routes.change_trial(number, action="retry")
+
+    def exempt_trial(self, number: int) -> None:
+        """Have a waiting or running trial not pruned any more, whatever its curve, and however often it is computed."""
+        self._routes.change_trial(number, action="exempt")
 
     def delete_trial(self, number: int) -> None:
         """Have a trial forgotten, by readers and the sampler. Its number is not used again."""

@@ -54,7 +54,7 @@ class Controller:
         if count == 0:
             return
         path = f"{study}/trials/{self._dice.randrange(max(0, count - LATEST), count)}"
-        action = self._dice.choice(["cancel", "cancel", "fail", "retry", "retry", "delete"])
+        action = self._dice.choice(["cancel", "cancel", "fail", "retry", "retry", "exempt", "delete"])
         if action == "delete":
             await self._wire.insist("DELETE", path)
         else:

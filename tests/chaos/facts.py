@@ -6,6 +6,7 @@ Rows are dicts by column name, as PostgreSQL gives them.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -97,6 +98,10 @@ class StudyFacts:
     def of_kind(self, *kinds: str) -> list[Operation]:
         """The study's operations of these kinds."""
         return [operation for operation in self.operations if operation.kind in kinds]
+
+    def exempt_since(self, number: int) -> float:
+        """The seq from which on the trial was exempt from pruning, infinity where it was not."""
+        return next((row["seq"] for row in self.events[number] if row["kind"] == "exempted"), math.inf)
 
     def forgotten(self, number: int) -> bool:
         """Whether somebody had the trial's result taken back."""

@@ -156,6 +156,15 @@ def answered(id: str, **values: Any) -> Callable[[Facts], None]:
     return rewrite
 
 
+def exempt_and_pruned(facts: Facts) -> None:
+    """Takes the seq of trial 0's suggestion for its exemption, and that of its end for a report."""
+    rows = facts.studies[STUDY].rows
+    rows["events"].append(event(4, "exempted", 0))
+    rows["reports"].append(
+        {"number": 0, "epoch": 1, "step": 1, "values": [0.0], "seq": 5, "prune": True, "reason": "bad"}
+    )
+
+
 def more(one: Operation) -> Callable[[Facts], None]:
     """Another operation; the study's list and that of all are one here."""
     return lambda facts: facts.operations.append(one)
@@ -196,6 +205,7 @@ BROKEN: list[tuple[str, str, Callable[[Facts], None]]] = [
     ("I14", "another decision was answered", answered("b", reply={"prune": True, "reason": "bad", "kept": []})),
     ("I14", "a decision to prune was forgotten", lambda f: f.studies[STUDY].rows["reports"].insert(
         0, {"number": 0, "epoch": 1, "step": -1, "values": [0.0], "seq": 2, "prune": True, "reason": "bad"})),
+    ("I14", "an exempt trial was to be pruned", exempt_and_pruned),
     ("I15", "the cache lags behind", lambda f: f.caches[0]["clock"].update(seq=8)),
     ("I15", "the cache has another result", lambda f: f.caches[0]["losses"].update({"1": [1.25]})),
     ("I15", "the cache has an unfinished trial", lambda f: f.caches[0]["unfinished"].update({"1": {}})),

@@ -61,6 +61,11 @@ def test_a_waiting_trial_has_neither_times_nor_values():
     assert not trial.state.is_finished()
 
 
+@pytest.mark.parametrize(("row", "exempt"), [({}, False), ({"exempt": True}, True)])
+def test_a_trial_says_whether_it_is_exempt_from_pruning(row, exempt):
+    assert from_wire(WIRE | row).exempt is exempt
+
+
 def test_a_value_that_left_its_choices_is_read_as_it_is():
     trial = from_wire(WIRE | {"params": {"opt": "lion"}})
     assert trial.params == {"opt": "lion"}

@@ -147,9 +147,9 @@ class StudyMachine(RuleBasedStateMachine):
         """Somebody changes the study's settings, pauses it, or goes on."""
         self._send(self._command("manage", 0, what, 0.0, 0), replica, fault)
 
-    @rule(pick=picks, action=st.integers(0, 3), replica=replicas, fault=faults)
+    @rule(pick=picks, action=st.integers(0, 4), replica=replicas, fault=faults)
     def act(self, pick: int, action: int, replica: int, fault: str) -> None:
-        """Somebody cancels, fails, retries or deletes a trial."""
+        """Somebody cancels, fails, retries, exempts or deletes a trial."""
         self._send(self._command("act", 0, pick, 0.0, action), replica, fault)
 
     @rule(rarely=st.integers(0, 19), replica=replicas)
@@ -335,6 +335,8 @@ class StudyMachine(RuleBasedStateMachine):
             late = trial.told is not None and trial.told[0] and trial.leases[trial.told[0] - 1].ended != "told"
             self.counts["late complete"] += bool(late) and trial.state == "complete"
         self.counts["pruned"] += sum(lease.prune for lease in self.model.leases())
+        spared = (lease for trial in self.model.trials if trial.exempt for lease in trial.leases if lease.prune)
+        self.counts["spared"] += sum(1 for lease in spared if not [*lease.reports.values()][-1][1])
 
     def _count(self, command: Command, heard: Any) -> None:
         self.counts["requests"] += 1
@@ -367,7 +369,7 @@ class StudyMachine(RuleBasedStateMachine):
         if kind == "attrs":
             return c.SetAttrs(request_id=self._key(), number=number, user_attrs={"ab"[more % 2]: str(value)})
         if kind == "act":
-            action = [*c.Action, None][more % 4]
+            action = [*c.Action, None][more % 5]
             if action is None:
                 return c.Delete(number=number)
             return c.ChangeTrial(request_id=self._key(), number=number, action=action)

@@ -66,6 +66,7 @@ class Trial:
     added: dict[int, Any] = field(default_factory=dict)
     resume: Lease | None = None
     deleted: bool = False
+    exempt: bool = False
     life: list[tuple[Any, ...]] = field(default_factory=list)
 
     def live(self) -> Lease | None:
@@ -164,9 +165,10 @@ class Model:
             for step in sorted(new):
                 self._event(None)
                 lease.reports[step], lease.curve[step] = (new[step], False), new[step]
-            # Asked for once; from then on it stands, and so does the answer to every later step.
-            lease.prune = lease.prune or bool(said and said["prune"])
-            lease.reports[step] = (new[step], lease.prune)
+            # Asked for once; from then on it stands, and so does the answer to every later step of what is not exempt.
+            exempt = self._trial(report.number).exempt
+            lease.prune = lease.prune or bool(said and said["prune"] and not exempt)
+            lease.reports[step] = (new[step], lease.prune and not exempt)
         self._renew(lease)
         kept = tuple(step.step for step in report.steps if repr(lease.reports[step.step][0]) != repr(step.values))
         decided = lease.reports[max(step.step for step in report.steps)][1]
@@ -256,7 +258,8 @@ class Model:
     def change_trial(self, act: c.ChangeTrial, said: Any) -> dict[str, Any]:
         def change() -> dict[str, Any]:
             trial = self._visible(act.number)
-            {"cancel": self._cancel, "fail": self._fail, "retry": self._retry}[act.action](trial)
+            acts = {"cancel": self._cancel, "fail": self._fail, "retry": self._retry, "exempt": self._exempt}
+            acts[act.action](trial)
             return {}
 
         return self._once(act, change)
@@ -442,6 +445,13 @@ class Model:
         if trial.state in {"failed", "lost"}:
             trial.state, trial.attempt, trial.values, trial.told = "waiting", 0, None, None
             self._event(trial, "retried")
+
+    def _exempt(self, trial: Trial) -> None:
+        if trial.state not in {"waiting", "running"}:
+            raise Refused("already_finished")
+        if not trial.exempt:
+            trial.exempt = True
+            self._event(trial, "exempted")
 
     def _take_away(self, trial: Trial) -> None:
         if lease := trial.live():

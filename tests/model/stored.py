@@ -21,7 +21,8 @@ SELECT state, late_results, lease_seconds, max_attempts, max_trials, timeout_s, 
 FROM studies WHERE id = %s
 """
 TRIALS = (
-    "SELECT number, state, epoch, attempt, values, told_epoch, deleted FROM trials WHERE study_id = %s ORDER BY number"
+    "SELECT number, state, epoch, attempt, values, told_epoch, deleted, exempt FROM trials WHERE study_id = %s "
+    "ORDER BY number"
 )
 LEASES = """
 SELECT number, epoch, token, request_id, ordinal, worker, live, ended, extract(epoch FROM expires_at)::bigint, used,
@@ -129,7 +130,8 @@ def _study(model: Model) -> tuple[Any, ...]:
 
 def _trial(trial: Trial) -> tuple[Any, ...]:
     told = None if trial.told is None else trial.told[0]
-    return (trial.number, trial.state, len(trial.leases), trial.attempt, trial.values, told, trial.deleted)
+    marks = (trial.deleted, trial.exempt)
+    return (trial.number, trial.state, len(trial.leases), trial.attempt, trial.values, told, *marks)
 
 
 def _lease(lease: Lease) -> tuple[Any, ...]:

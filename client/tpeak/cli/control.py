@@ -18,6 +18,7 @@ OF_TRIALS = {
     "cancel": "have it ended: its worker is told so, a waiting one is failed at once",
     "fail": "fail it at once; the worker that has it loses it",
     "retry": "have a failed or lost one computed again, with all its attempts",
+    "exempt": "have it not pruned any more, a waiting or a running one",
     "delete": "have it forgotten, by readers and the sampler",
 }
 
@@ -57,6 +58,8 @@ def run_trial(given: argparse.Namespace) -> int:
         study.fail_trial(given.number, given.cause)
     elif given.verb == "retry":
         study.retry_trial(given.number)
+    elif given.verb == "exempt":
+        study.exempt_trial(given.number)
     else:
         study.delete_trial(given.number)
     print(f"trial {given.number} of study {given.name}: {given.verb} is done")

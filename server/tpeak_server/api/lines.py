@@ -116,6 +116,7 @@ def _trial(line: transfer.TrialLine) -> dict[str, Any]:
         sampled_at_seq=line.sampled_at_seq,
         sampler_version=line.sampler_version,
         avoid_host=line.avoid_host,
+        exempt=line.exempt,
         created_at=time_out(line.created_at),
         started_at=time_out(line.started_at),
         finished_at=time_out(line.finished_at),
@@ -297,6 +298,7 @@ class TrialEntry(Body):
     sampled_at_seq: Annotated[int, Field(ge=0, le=MAX_INT64)] | None = None
     sampler_version: Annotated[str, Field(max_length=MAX_KEY)] | None = None
     avoid_host: Name | None = None
+    exempt: bool = False
     created_at: Moment | None = None
     started_at: Moment | None = None
     finished_at: Moment | None = None

@@ -352,7 +352,7 @@ class ChangeTrial(Body):
 
     request_id: Key
     user_attrs: Attrs | None = None
-    action: Literal["cancel", "fail", "retry"] | None = None
+    action: Literal["cancel", "fail", "retry", "exempt"] | None = None
     cause: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
     def command(self, number: int) -> commands.SetAttrs | commands.ChangeTrial:

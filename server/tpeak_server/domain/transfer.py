@@ -106,6 +106,7 @@ class TrialLine:
     sampled_at_seq: int | None = None
     sampler_version: str | None = None
     avoid_host: str | None = None
+    exempt: bool = False
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

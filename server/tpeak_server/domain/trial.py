@@ -5,8 +5,8 @@
     ▲                            │ lease ended by the reaper or a failure told with retry (attempt + 1), or released
     └────────────────────────────┘ same number, same proposal             attempts used up ──► lost | failed
 
-Of a cancelled trial all that would make it wait again fails it. Who manages the study may fail what is unfinished,
-try again what is failed or lost, and delete any trial.
+Of a cancelled trial all that would make it wait again fails it. Who manages the study may fail what is unfinished or
+exempt it from pruning, try again what is failed or lost, and delete any trial.
 
 Every function here returns a new trial; none of them looks at a clock.
 """
@@ -62,8 +62,8 @@ class Trial:
     `fixed` are an enqueued trial's bare values, external, that no distribution is known for yet. Constraints are known
     by their names, or by their places if they have none.
     `resume_epoch` is the latest epoch that left a checkpoint, `avoid_host` where the trial last failed and was to be
-    tried again. A deleted trial is there for who repeats a request about it, and for nobody else. The times are known
-    only as read from the database.
+    tried again. A deleted trial is there for who repeats a request about it, and for nobody else. On an exempt one
+    no decision to prune is made, in no epoch. The times are known only as read from the database.
     """
 
     number: int
@@ -84,6 +84,7 @@ class Trial:
     resume_epoch: int | None = None
     avoid_host: str | None = None
     deleted: bool = False
+    exempt: bool = False
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
     started_at: datetime | None = None
@@ -236,6 +237,11 @@ def retried(trial: Trial, cause: str | None) -> Trial:
         told_hash=None,
         cause=cause or trial.cause,
     )
+
+
+def exempted(trial: Trial) -> Trial:
+    """The trial, which nobody decides to prune from here on."""
+    return replace(trial, exempt=True)
 
 
 def deleted(trial: Trial) -> Trial:

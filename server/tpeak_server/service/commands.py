@@ -245,6 +245,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
     FAIL = "fail"
     RETRY = "retry"
+    EXEMPT = "exempt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

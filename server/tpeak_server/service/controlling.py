@@ -1,4 +1,4 @@
-"""What is done to a study or to a trial by others than the workers: pause, cancel, fail, try again, delete."""
+"""What is done to a study or to a trial by others than the workers: pause, cancel, fail, try again, exempt, delete."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from dataclasses import replace
 
 from tpeak_server.domain.errors import AlreadyFinished
 from tpeak_server.domain.study import StudyState
-from tpeak_server.domain.trial import CANCELLED, LeaseEnd, TrialRecord, TrialState, deleted, failed, retried
+from tpeak_server.domain.trial import (
+    CANCELLED,
+    UNFINISHED,
+    LeaseEnd,
+    TrialRecord,
+    TrialState,
+    deleted,
+    exempted,
+    failed,
+    retried,
+)
 from tpeak_server.service.adding import first_answer, remember
 from tpeak_server.service.commands import Action, ChangeTrial, Control, ControlStudy, Delete
 from tpeak_server.service.ledger import Ledger
@@ -122,6 +132,16 @@ def _retry(ledger: Ledger, record: TrialRecord, cause: str | None) -> None:
         ledger.event("retried", trial.number)
 
 
+def _exempt(ledger: Ledger, record: TrialRecord, cause: str | None) -> None:
+    """Lets nobody prune an unfinished trial any more; a decision that was made stays with its step."""
+    trial = record.trial
+    if trial.state not in UNFINISHED:
+        raise AlreadyFinished(f"trial {trial.number} is {trial.state}: there is nothing left to prune")
+    if not trial.exempt:
+        ledger.change(exempted(trial))
+        ledger.event("exempted", trial.number)
+
+
 def _take_away(ledger: Ledger, record: TrialRecord) -> None:
     if record.lease is not None and record.lease.live:
         ledger.end_lease(record.lease, LeaseEnd.SUPERSEDED)
@@ -131,4 +151,5 @@ ACTIONS: dict[Action, Callable[[Ledger, TrialRecord, str | None], None]] = {
     Action.CANCEL: _cancel,
     Action.FAIL: _fail,
     Action.RETRY: _retry,
+    Action.EXEMPT: _exempt,
 }

@@ -42,8 +42,11 @@ class Pruning:
     def decide(self, ledger: Ledger, record: TrialRecord, known: Collection[int]) -> Decision:
         """The decision on a curve that has just grown beyond the steps `known`.
 
-        A study of several objectives is pruned by the one that its rule names, or not at all.
+        A study of several objectives is pruned by the one that its rule names, or not at all; a trial that is exempt
+        goes on, whatever was decided before.
         """
+        if record.trial.exempt:
+            return KEEP
         if record.prune_reason is not None:
             return Decision(prune=True, reason=record.prune_reason)
         place = ledger.study.pruned_objective

@@ -53,7 +53,7 @@ OF_STUDY = "WHERE study_id = {study} ORDER BY number"
 TRIALS = f"""
 SELECT number, state, deleted, proposed_ids, proposed, fixed, values, constraints, cause, origin, epoch, attempt,
     told_epoch, resume_epoch, sampled_at_seq, sampler_version, avoid_host, created_at, started_at, finished_at,
-    constraint_names
+    constraint_names, exempt
 FROM trials {OF_STUDY}
 """
 EPOCHS = f"""
@@ -257,6 +257,7 @@ def _trial(
         started_at=row[18],
         finished_at=row[19],
         constraint_names=None if row[20] is None else tuple(row[20]),
+        exempt=row[21],
         epochs=tuple(epochs),
         reports=reports,
         user_attrs=user_attrs,

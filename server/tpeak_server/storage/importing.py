@@ -17,15 +17,17 @@ from tpeak_server.storage.rows import array_text
 TRIALS = """
 INSERT INTO trials (study_id, number, state, deleted, proposed_ids, proposed, fixed, values, constraints, cause, origin,
     epoch, attempt, told_epoch, resume_epoch, sampled_at_seq, sampler_version, avoid_host, created_at, started_at,
-    finished_at, constraint_names)
+    finished_at, constraint_names, exempt)
 SELECT %s, number, state, deleted, ids::smallint[], proposed::float8[], fixed::json, vals::float8[], cons::float8[],
     cause, origin, epoch, attempt, told, resume, sampled, version, host, coalesce(created, tpeak_now()), started,
-    CASE WHEN state NOT IN ('waiting', 'running') THEN coalesce(finished, tpeak_now()) END, cons_names::text[]
+    CASE WHEN state NOT IN ('waiting', 'running') THEN coalesce(finished, tpeak_now()) END, cons_names::text[],
+    exempt
 FROM unnest(%s::integer[], %s::text[], %s::boolean[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
     %s::text[], %s::text[], %s::integer[], %s::integer[], %s::integer[], %s::integer[], %s::bigint[], %s::text[],
-    %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[])
+    %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[],
+    %s::boolean[])
     AS t (number, state, deleted, ids, proposed, fixed, vals, cons, cause, origin, epoch, attempt, told, resume,
-    sampled, version, host, created, started, finished, cons_names)
+    sampled, version, host, created, started, finished, cons_names, exempt)
 """
 # Nobody has the token, and nobody asked: such a lease says who had the trial, and opens nothing.
 EPOCHS = """
@@ -85,6 +87,7 @@ def _trial(line: TrialLine, proposed: dict[int, float]) -> tuple[Any, ...]:
         line.avoid_host,
         *map(_moment, (line.created_at, line.started_at, line.finished_at)),
         array_text(line.constraint_names),
+        line.exempt,
     )
 
 

@@ -24,7 +24,7 @@ CLOCK_COLUMNS = "next_number, handed, seq, best, unimproved"
 TRIAL_COLUMNS = (
     "number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch, attempt, told_epoch, told_hash, "
     "cause, sampled_at_seq, sampler_version, resume_epoch, created_at, started_at, finished_at, avoid_host, deleted, "
-    "constraint_names"
+    "constraint_names, exempt"
 )
 LEASE_COLUMNS = (
     "number, epoch, token, worker, request_id, ordinal, request_hash, used, live, ended, "
@@ -97,6 +97,7 @@ def trial_from_row(row: Sequence[Any]) -> Trial:
         avoid_host=row[19],
         deleted=row[20],
         constraint_names=None if row[21] is None else tuple(row[21]),
+        exempt=row[22],
     )
 
 

@@ -36,28 +36,29 @@ WITH clock AS (
 ), new_trials AS (
     INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch,
         attempt, told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, avoid_host, deleted,
-        constraint_names, started_at, finished_at)
+        constraint_names, exempt, started_at, finished_at)
     SELECT study_id, number, state, ids::smallint[], proposed::float8[], fixed::json, vals::float8[], cons::float8[],
         origin, epoch, attempt, told_epoch, told_hash, cause, sampled, version, resume, avoid, deleted,
-        cons_names::text[], CASE WHEN epoch > 0 OR state <> 'waiting' THEN tpeak_now() END,
+        cons_names::text[], exempt, CASE WHEN epoch > 0 OR state <> 'waiting' THEN tpeak_now() END,
         CASE WHEN state NOT IN ('waiting', 'running') THEN tpeak_now() END
     FROM clock, unnest(%(n0)s::integer[], %(n1)s::text[], %(n2)s::text[], %(n3)s::text[], %(n4)s::text[],
         %(n5)s::text[], %(n6)s::text[], %(n7)s::text[], %(n8)s::integer[], %(n9)s::integer[], %(n10)s::integer[],
         %(n11)s::bytea[], %(n12)s::text[], %(n13)s::bigint[], %(n14)s::text[], %(n15)s::integer[],
-        %(n16)s::text[], %(n17)s::boolean[], %(n18)s::text[])
+        %(n16)s::text[], %(n17)s::boolean[], %(n18)s::text[], %(n19)s::boolean[])
         AS t (number, state, ids, proposed, fixed, vals, cons, origin, epoch, attempt, told_epoch, told_hash, cause,
-        sampled, version, resume, avoid, deleted, cons_names)
+        sampled, version, resume, avoid, deleted, cons_names, exempt)
 ), old_trials AS (
     UPDATE trials SET state = t.state, values = t.vals::float8[], constraints = t.cons::float8[], epoch = t.epoch,
         attempt = t.attempt, told_epoch = t.told_epoch, told_hash = t.told_hash, cause = t.cause,
         resume_epoch = t.resume, avoid_host = t.avoid, deleted = t.deleted, constraint_names = t.cons_names::text[],
+        exempt = t.exempt,
         started_at = CASE WHEN t.state = 'running' THEN coalesce(started_at, tpeak_now()) ELSE started_at END,
         finished_at = CASE WHEN t.state IN ('waiting', 'running') THEN NULL ELSE coalesce(finished_at, tpeak_now()) END
     FROM clock, unnest(%(t0)s::integer[], %(t1)s::text[], %(t2)s::text[], %(t3)s::text[], %(t4)s::integer[],
         %(t5)s::integer[], %(t6)s::integer[], %(t7)s::bytea[], %(t8)s::text[], %(t9)s::integer[],
-        %(t10)s::text[], %(t11)s::boolean[], %(t12)s::text[])
+        %(t10)s::text[], %(t11)s::boolean[], %(t12)s::text[], %(t13)s::boolean[])
         AS t (number, state, vals, cons, epoch, attempt, told_epoch, told_hash, cause, resume, avoid, deleted,
-        cons_names)
+        cons_names, exempt)
     WHERE trials.study_id = %(study)s AND trials.number = ANY(%(t0)s::integer[]) AND trials.number = t.number
 ), new_leases AS (
     INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, host,
@@ -103,7 +104,7 @@ NUMBERED_WRITE = re.sub(r"%\((\w+)\)s", lambda match: f"${PLACES.index(match[1])
 ASKED_BEFORE = "leases_study_id_request_id_ordinal_key"
 """The constraint that a repeated ask runs into where nobody looked for the first one."""
 
-WIDTHS = {"n": 19, "t": 13, "i": 17, "l": 10, "r": 8, "e": 4}
+WIDTHS = {"n": 20, "t": 14, "i": 17, "l": 10, "r": 8, "e": 4}
 """How many columns each part of WRITE takes, by the letter of its parameters."""
 
 SUGGEST = """
@@ -261,6 +262,7 @@ def _new_trial(trial: Trial) -> tuple[Any, ...]:
         trial.avoid_host,
         trial.deleted,
         array_text(trial.constraint_names),
+        trial.exempt,
     )
 
 
@@ -279,6 +281,7 @@ def _changed_trial(trial: Trial) -> tuple[Any, ...]:
         trial.avoid_host,
         trial.deleted,
         array_text(trial.constraint_names),
+        trial.exempt,
     )
 
 

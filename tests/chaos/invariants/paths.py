@@ -12,7 +12,7 @@ from tests.chaos.invariants.finding import Finding, finding
 REAPER_TICKS_S = 1.0
 """Two ticks of the reaper."""
 
-SILENT_KINDS = frozenset({"attrs", "changed"})
+SILENT_KINDS = frozenset({"attrs", "changed", "exempted"})
 """Events of a trial that leave its state alone."""
 
 

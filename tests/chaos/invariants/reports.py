@@ -26,7 +26,7 @@ def reports_stand(study: StudyFacts) -> Iterator[Finding]:
 
 
 def decisions_stand(study: StudyFacts) -> Iterator[Finding]:
-    """I14: all prune replies for a (trial, epoch, step) are equal, and prune is sticky."""
+    """I14: all prune replies for a (trial, epoch, step) are equal; prune is sticky, until nothing is once exempt."""
     for report, epoch in _acknowledged(study):
         last = max(step["step"] for step in report.body["reports"])
         row = study.reports.get((report.number or 0, epoch, last))
@@ -37,11 +37,16 @@ def decisions_stand(study: StudyFacts) -> Iterator[Finding]:
     for row in study.rows["reports"]:
         ends[row["number"], row["epoch"]].append(row)
     for key, rows in ends.items():
-        for row in rows:
+        since = study.exempt_since(key[0])
+        before = [row for row in rows if row["seq"] < since]
+        for row in before:
             if row["prune"]:
                 pruned.setdefault(key, row)
-        if key in pruned and not rows[-1]["prune"]:
-            yield finding(f"trial {key[0]} was to be pruned, and later not", pruned[key], rows[-1])
+        if key in pruned and not before[-1]["prune"]:
+            yield finding(f"trial {key[0]} was to be pruned, and later not", pruned[key], before[-1])
+        spared = next((row for row in rows if row["seq"] > since and row["prune"]), None)
+        if spared is not None:
+            yield finding(f"trial {key[0]} was exempt, and was to be pruned", spared)
 
 
 def _acknowledged(study: StudyFacts) -> Iterator[tuple[Operation, int]]:

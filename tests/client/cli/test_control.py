@@ -29,6 +29,7 @@ def test_a_study_is_controlled_by_its_name(server, study_of, capsys, verb, state
         (["cancel", "digits", "7"], {"action": "cancel"}),
         (["fail", "digits", "7", "--cause", "bad node"], {"action": "fail", "cause": "bad node"}),
         (["retry", "digits", "7"], {"action": "retry"}),
+        (["exempt", "digits", "7"], {"action": "exempt"}),
     ],
 )
 def test_a_trial_is_acted_on_by_its_number(server, row_of, capsys, arguments, fields):

@@ -124,6 +124,7 @@ VALID: dict[str, dict[str, Any]] = {
                 "sampled_at_seq": 7,
                 "sampler_version": "tpe-1",
                 "avoid_host": "h",
+                "exempt": True,
                 "created_at": "2026-11-24T12:00:00.000000Z",
                 "epochs": [{"epoch": 1, "worker": "w", "host": "h", "used": ["n"], "ended": "told"}],
                 "reports": [{"epoch": 1, "step": 0, "values": [0.5], "cost": 1.5, "prune": True, "reason": "r"}],

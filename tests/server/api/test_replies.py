@@ -40,6 +40,7 @@ def everything(api: httpx.Client, new_work: Callable[..., Any]) -> dict[str, Any
         "trial": api.get(trial),
         "explained": api.get(f"{trial}/explain"),
         "changed trial": api.patch(trial, json={"request_id": "attrs", "user_attrs": {"b": [1.5, "c"]}}),
+        "exempt trial": api.patch(f"{study}/trials/1", json={"request_id": "exempt", "action": "exempt"}),
         "best": api.get(f"{study}/best"),
         "rows": api.get(f"{study}/trials"),
         "columns": api.get(f"{study}/trials", params={"form": "columns"}),
@@ -65,6 +66,7 @@ SHAPES = {
     "trial": replies.TrialReply,
     "explained": replies.ExplainedReply,
     "changed trial": replies.TrialReply,
+    "exempt trial": replies.TrialReply,
     "best": replies.TrialReply,
     "rows": replies.TrialsReply,
     "columns": replies.ColumnsReply,
@@ -109,6 +111,8 @@ def test_what_is_optional_is_there_only_where_it_says_something(everything: dict
     assert enqueued["fixed"] == {"x": 0.5}
     assert resumed["resume_from"] == {"checkpoint": "file:///c", "step": 1}
     assert "fixed" not in resumed
+    assert everything["exempt trial"].json()["exempt"] is True
+    assert [row["number"] for row in everything["rows"].json()["trials"] if "exempt" in row] == [1]
     assert "resume_from" not in enqueued
     assert everything["asked"].json().keys() == {"trials", "seq"}
 

@@ -17,6 +17,7 @@ from tpeak_server.domain.trial import (
     TrialRecord,
     TrialState,
     deleted,
+    exempted,
     expired,
     failed,
     finished,
@@ -159,6 +160,19 @@ def test_a_trial_that_is_tried_again_forgets_its_result_and_has_all_its_attempts
     }
     assert retried(lost, "more memory").cause == "more memory"
     assert issued(retried(lost, None)).cause is None
+
+
+def test_an_exempt_trial_stays_so_in_whatever_comes() -> None:
+    waiting = Trial(number=3, attempt=1)
+    exempt = exempted(waiting)
+    assert changes(waiting, exempt) == {"exempt": True}
+    running = issued(exempt)
+    after = (
+        expired(running, max_attempts=3),
+        released(running, checkpointed=True),
+        retried(failed(running, "x"), None),
+    )
+    assert [trial.exempt for trial in (running, *after)] == [True] * 4
 
 
 def test_a_deleted_trial_keeps_its_result_and_an_unfinished_one_has_failed() -> None:

@@ -1,4 +1,6 @@
-"""Studies that are paused, stopped, cancelled and resumed; trials that are cancelled, failed, retried and deleted."""
+"""Studies that are paused, stopped, cancelled and resumed; trials that are cancelled, failed, retried, exempted
+and deleted.
+"""
 
 from __future__ import annotations
 
@@ -194,6 +196,83 @@ def test_a_result_that_was_told_is_forgotten_with_the_retry_and_another_may_be_t
     assert (told["state"], told["cause"]) == ("failed", "the objective returned NaN")
     assert study.tell(study.trial(), values=[2.0]).status_code == 200
     assert study.get("/trials/0")["values"] == [2.0]
+
+
+@pytest.fixture
+def with_peer(leased: Study) -> Study:
+    """A study in which whoever reports more than 1.0 at step 0 or 1 is to be pruned."""
+    peer = leased.trial()
+    for step in (0, 1):
+        leased.report(peer, step, 1.0)
+    leased.tell(peer, values=[1.0])
+    return leased
+
+
+def prunes(study: Study, trial: Any, step: int, value: float = 2.0, *, replica: int = 0) -> bool:
+    answer: bool = study.report(trial, step, value, replica=replica).json()["prune"]
+    return answer
+
+
+@pytest.mark.parametrize("replica", [0, 1])
+def test_a_running_trial_that_is_exempt_is_pruned_no_more(with_peer: Study, replica: int) -> None:
+    exempt, other = with_peer.ask(count=2)
+    body = patch(with_peer, exempt["number"], action="exempt", replica=replica).json()
+    assert (body["state"], body["exempt"]) == ("running", True)
+    assert prunes(with_peer, exempt, 0, replica=1) is False
+    assert prunes(with_peer, exempt, 1) is False
+    assert prunes(with_peer, other, 0, replica=1) is True
+    assert "exempt" not in with_peer.get(f"/trials/{other['number']}")
+
+
+@pytest.mark.parametrize("replica", [0, 1])
+def test_a_decision_to_prune_stays_with_its_step_and_the_next_step_goes_on(
+    with_peer: Study, sql: Sql, replica: int
+) -> None:
+    trial = with_peer.trial()
+    first = with_peer.report(trial, 0, 2.0).json()
+    assert first["prune"] is True
+    patch(with_peer, 1, action="exempt", replica=replica)
+    for other in (0, 1):
+        again = with_peer.report(trial, 0, 2.0, replica=other).json()
+        assert (again["prune"], again["reason"]) == (True, first["reason"])
+    later = [with_peer.report(trial, 1 + other, 9.0, replica=other).json() for other in (0, 1)]
+    assert [(reply["prune"], reply["reason"]) for reply in later] == [(False, None)] * 2
+    rows = sql("SELECT step, prune FROM reports WHERE study_id = %s AND number = 1", from_path(with_peer.id))
+    assert sorted(rows) == [(0, True), (1, False), (2, False)]
+
+
+def test_a_waiting_trial_that_is_exempt_is_so_in_every_epoch_and_when_it_is_tried_again(
+    with_peer: Study, clock: Clock
+) -> None:
+    with_peer.of(with_peer.trial(), "release", {})
+    assert patch(with_peer, 1, action="exempt", replica=1).json()["exempt"] is True
+    assert prunes(with_peer, with_peer.trial(), 0) is False
+    clock.live(LEASE_S + 1)
+    again = with_peer.ask(replica=1)[0]
+    assert (again["number"], prunes(with_peer, again, 0, replica=1)) == (1, False)
+    with_peer.tell(again, "failed")
+    assert patch(with_peer, 1, action="retry").json()["exempt"] is True
+    last = with_peer.trial()
+    assert [prunes(with_peer, last, other, replica=other) for other in (0, 1)] == [False, False]
+    with_peer.tell(last, values=[2.0])
+    assert with_peer.get("/trials/1", replica=1)["exempt"] is True
+
+
+def test_a_trial_that_is_exempt_already_stays_as_it_is(study: Study, sql: Sql) -> None:
+    study.trial()
+    first = patch(study, 0, key="exempt", action="exempt").json()
+    for key in ("exempt", "another"):
+        assert patch(study, 0, key=key, action="exempt", replica=1).json() == first
+    assert events(sql, study, "exempted") == [("exempted", 0, None)]
+
+
+def test_a_finished_trial_cannot_be_exempt(study: Study) -> None:
+    study.finish(1.0)
+    reply = patch(study, 0, action="exempt", user_attrs={"a": 1})
+    assert (reply.status_code, reply.json()["code"]) == (409, "already_finished")
+    assert reply.json()["detail"] == "trial 0 is complete: there is nothing left to prune"
+    trial = study.get("/trials/0", replica=1)
+    assert ("exempt" in trial, trial["user_attrs"]) == (False, {})
 
 
 def test_nobody_sees_a_deleted_trial(study: Study) -> None:

@@ -103,7 +103,7 @@ def rich(make_study: Callable[..., Any], sql: Callable[..., Any]) -> Any:
     )  # fmt: skip
     own = "study_id = (SELECT study_id FROM leases WHERE token = %s)"
     sql(f"UPDATE trials SET deleted = true WHERE number = 1 AND {own}", lost["lease"])
-    sql(f"UPDATE trials SET avoid_host = 'h' WHERE {own}", lost["lease"])
+    sql(f"UPDATE trials SET avoid_host = 'h', exempt = number = 4 WHERE {own}", lost["lease"])
     return study
 
 
@@ -128,6 +128,7 @@ def test_a_line_says_all_that_there_was(rich: Any) -> None:
     assert (epoch["worker"], epoch["used"], epoch["ended"]) == ("tester", ["depth"], "told")
     assert (one["step"], one["values"], one["cost"], two["values"]) == (0, [0.5], 1.5, ["NaN"])
     assert (first["origin"], first["told_epoch"], first["user_attrs"]) == ("startup", 1, {"k": "ü"})
+    assert [number for number, line in lines.items() if line.get("exempt") is True] == [4]
     assert {"sampled_at_seq", "sampler_version", "created_at", "started_at", "finished_at"} <= first.keys()
 
 
@@ -169,6 +170,21 @@ def test_prune_decisions_see_the_same_curves(make_study: Callable[..., Any], imp
     replies = [each.report(each.trial(), 0, 1.5).json() for each in (study, copy)]
     assert replies[0]["prune"] is True
     assert replies[0]["reason"] == replies[1]["reason"]
+
+
+def test_a_trial_that_is_exempt_is_so_after_the_import_and_an_old_export_has_none(
+    make_study: Callable[..., Any], imports: Callable[..., Any]
+) -> None:
+    study = make_study(pruner={"name": "median", "n_startup_trials": 1})
+    peer = study.trial()
+    study.report(peer, 0, 0.0)
+    study.tell(peer, values=[0.0])
+    study.of(study.trial(), "release", {})
+    study.service.send("PATCH", f"{study.path}/trials/1", {"request_id": "exempt", "action": "exempt"})
+    lines = exported(study)
+    old = [{name: value for name, value in line.items() if name != "exempt"} for line in lines]
+    replies = [each.report(each.trial(), 0, 1.0).json()["prune"] for each in (imports(lines), imports(old))]
+    assert replies == [False, True]
 
 
 def test_a_study_that_ends_by_itself_goes_on_with_its_count(

@@ -27,6 +27,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "ok failed",
         "fail": "ok failed",
         "retry": "ok waiting",
+        "exempt": "ok waiting",
         "delete": "ok gone",
         "expire": "ok waiting",
     },
@@ -41,6 +42,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "ok running",
         "fail": "ok failed",
         "retry": "ok running",
+        "exempt": "ok running",
         "delete": "ok gone",
         "expire": "ok waiting",
     },
@@ -55,6 +57,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "ok running",
         "fail": "ok failed",
         "retry": "ok running",
+        "exempt": "ok running",
         "delete": "ok gone",
         "expire": "ok failed",
     },
@@ -69,6 +72,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "ok failed",
         "fail": "ok failed",
         "retry": "ok waiting",
+        "exempt": "ok waiting",
         "delete": "ok gone",
         "expire": "ok waiting",
     },
@@ -83,6 +87,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "ok failed",
         "fail": "ok failed",
         "retry": "ok waiting",
+        "exempt": "ok waiting",
         "delete": "ok gone",
         "expire": "ok waiting",
     },
@@ -97,6 +102,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "already_finished complete",
         "fail": "already_finished complete",
         "retry": "already_finished complete",
+        "exempt": "already_finished complete",
         "delete": "ok gone",
     },
     "pruned": {
@@ -106,6 +112,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "already_finished pruned",
         "fail": "already_finished pruned",
         "retry": "already_finished pruned",
+        "exempt": "already_finished pruned",
         "delete": "ok gone",
     },
     "failed": {
@@ -119,6 +126,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "already_finished failed",
         "fail": "already_finished failed",
         "retry": "ok waiting",
+        "exempt": "already_finished failed",
         "delete": "ok gone",
     },
     "failed by hand": {
@@ -129,6 +137,7 @@ TABLE: dict[str, dict[str, str]] = {
         "report": "lease_lost failed",
         "release": "lease_lost failed",
         "retry": "ok waiting",
+        "exempt": "already_finished failed",
         "delete": "ok gone",
     },
     "lost": {
@@ -142,6 +151,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "already_finished lost",
         "fail": "already_finished lost",
         "retry": "ok waiting",
+        "exempt": "already_finished lost",
         "delete": "ok gone",
     },
     "deleted": {
@@ -155,6 +165,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "trial_not_found gone",
         "fail": "trial_not_found gone",
         "retry": "trial_not_found gone",
+        "exempt": "trial_not_found gone",
         "delete": "ok gone",
         "expire": "ok gone",
     },
@@ -200,7 +211,7 @@ def answered(study: Study, clock: Clock, trial: dict[str, Any] | None, command: 
     if command == "expire":
         clock.live(LEASE_S + 1)
         return "ok"
-    if command in {"cancel", "fail", "retry"}:
+    if command in {"cancel", "fail", "retry", "exempt"}:
         reply = act(study, command, replica=1)
     elif command == "delete":
         reply = delete(study, replica=1)

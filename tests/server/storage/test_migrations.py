@@ -117,6 +117,7 @@ ROWS_0007 = (
     ROWS_0006
     + """
 UPDATE studies SET pruner_auto = '{"min_resource": 3}';
+UPDATE trials SET exempt = true WHERE number = 1;
 """
 )
 
@@ -205,6 +206,7 @@ def test_a_study_is_read_and_gone_on_with(migrated: tuple[str, str]) -> None:
         b"\x00\xff",
     )
     assert found["study"].pruner_auto == ({"min_resource": 3} if migrated[0] >= "0007" else {})
+    assert (first.exempt, second.exempt) == (False, migrated[0] >= "0007")
     assert first.constraint_names == (("size",) if migrated[0] >= "0006" else None)
     assert (first.user_attrs, second.resume_epoch) == ({"a": {"b": None}}, 1)
     assert found["before"].records[0].suggested == {"k": (1, 1.0)}

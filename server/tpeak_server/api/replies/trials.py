@@ -40,6 +40,7 @@ class TrialReply(TypedDict):
     finished_at: str | None
     fixed: NotRequired[dict[str, Any]]
     constraint_names: NotRequired[list[str]]
+    exempt: NotRequired[bool]
 
 
 class TrialsReply(TypedDict):
@@ -85,6 +86,8 @@ def trial(record: TrialRecord, interned: Mapping[int, Interned]) -> TrialReply:
         body["fixed"] = dict(one.fixed)
     if one.constraint_names is not None:
         body["constraint_names"] = list(one.constraint_names)
+    if one.exempt:
+        body["exempt"] = True
     return body
 
 

@@ -102,6 +102,7 @@ def test_the_events_of_each_trial_tell_of_a_legal_life(storm: Storm) -> None:
     states: dict[int, str] = {}
     epochs: Counter[int] = Counter()
     deleted: set[int] = set()
+    exempt: set[int] = set()
     for event in sorted(storm.rows["events"], key=lambda row: row["seq"]):
         number, kind, payload = event["number"], event["kind"], event["payload"] or {}
         if kind == "added":
@@ -123,6 +124,10 @@ def test_the_events_of_each_trial_tell_of_a_legal_life(storm: Storm) -> None:
         if kind == "retried":
             assert states[number] in {"failed", "lost"}
             states[number] = "waiting"
+        if kind == "exempted":
+            assert states[number] in {"running", "waiting"}
+            assert number not in exempt
+            exempt.add(number)
         if kind == "deleted":
             assert number not in deleted
             deleted.add(number)
@@ -134,6 +139,13 @@ def test_the_events_of_each_trial_tell_of_a_legal_life(storm: Storm) -> None:
             assert states[number] in {"running", "waiting", "lost"}
             states[number] = payload["state"]
     assert states == {row["number"]: row["state"] for row in storm.rows["trials"]}
+    assert exempt == {row["number"] for row in storm.rows["trials"] if row["exempt"]}
+
+
+def test_nothing_is_pruned_once_it_is_exempt(storm: Storm) -> None:
+    since = {row["number"]: row["seq"] for row in storm.rows["events"] if row["kind"] == "exempted"}
+    later = [row for row in storm.rows["reports"] if row["seq"] > since.get(row["number"], row["seq"])]
+    assert {row["prune"] for row in later} == {False}
 
 
 def test_a_trial_has_a_live_lease_while_it_runs_and_at_no_other_time(storm: Storm) -> None:
@@ -190,7 +202,7 @@ def test_every_proposal_is_drawn_again_the_same_or_the_history_says_why_not(stor
 def test_the_storm_was_one(storm: Storm) -> None:
     kinds = Counter(row["kind"] for row in storm.rows["events"])
     assert min(kinds[kind] for kind in ("issued", "told", "released", "expired", "added", "attrs")) >= 5
-    assert min(kinds[kind] for kind in ("returned", "cancelled", "failed", "retried", "deleted")) >= 1
+    assert min(kinds[kind] for kind in ("returned", "cancelled", "failed", "retried", "exempted", "deleted")) >= 1
     assert kinds["host_paused"] >= 1
     ends = Counter(row["ended"] for row in storm.rows["leases"])
     assert min(ends[end] for end in ("told", "released", "expired")) >= 5
