@@ -34,6 +34,7 @@ HAPPENED = {
     "late complete": 20,
     "together": 500,
     "pruned": 20,
+    "spared": 5,
 }
 """What must have happened at least that often in 1,000 programs, else they prove nothing."""
 

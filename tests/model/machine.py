@@ -152,6 +152,13 @@ class StudyMachine(RuleBasedStateMachine):
         """Somebody cancels, fails, retries, exempts or deletes a trial."""
         self._send(self._command("act", 0, pick, 0.0, action), replica, fault)
 
+    @rule(step=steps, value=values, replica=replicas)
+    def spare(self, step: int, value: float, replica: int) -> None:
+        """Somebody exempts a trial between two of its reports."""
+        self._send(self._command("report", 0, 0, value, step), replica, "")
+        self._send(self._command("act", 0, 0, 0.0, [*c.Action].index(c.Action.EXEMPT)), 1 - replica, "")
+        self._send(self._command("report", 0, 0, value, step + 1), replica, "")
+
     @rule(rarely=st.integers(0, 19), replica=replicas)
     def archive(self, rarely: int, replica: int) -> None:
         if rarely == 7:
