@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 # Two processes keep two cores busy; each starts a PostgreSQL of its own.
 PYTEST_WORKERS ?= 2
+export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format check bench chaos mutants lock clean

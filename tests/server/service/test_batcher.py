@@ -101,7 +101,9 @@ def _run(database_url: str, name: str, work: Any) -> Any:
 
 
 async def _study(app: Application, name: str) -> int:
-    created = await app.studies.create(NewStudy(request_id=name, name=name, settings={}, load_if_exists=False))
+    created = await app.studies.create(
+        NewStudy(request_id=name, name=name, settings={"sampler": {"name": "tpe"}}, load_if_exists=False)
+    )
     return created.study.id
 
 
