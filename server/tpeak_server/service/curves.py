@@ -57,7 +57,7 @@ class Curves:
         self._of: dict[int, Reported] = {}
         self._final: dict[int, tuple[float, ...] | None] = {}
         """The values of complete trials, None where these do not count as the best."""
-        self._pruner: Mapping[str, object] = study.pruner
+        self._rule = (study.pruner, study.pruner_auto)
         self._place, self._sign = _looked_at(study)
         self._by_step: dict[int, array[float]] = {}
         self._rungs: dict[tuple[int, int], Rung] = {}
@@ -110,9 +110,10 @@ class Curves:
 
     def follow(self, study: Study) -> None:
         """Looks at what the study's rule looks at from here on."""
-        if self._pruner == study.pruner:
+        rule = (study.pruner, study.pruner_auto)
+        if self._rule == rule:
             return
-        self._pruner = study.pruner
+        self._rule = rule
         self._rungs.clear()
         looked_at = _looked_at(study)
         if (self._place, self._sign) != looked_at:

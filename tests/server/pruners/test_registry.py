@@ -89,7 +89,6 @@ def test_defaults_are_filled_in_and_a_full_spec_stays_as_it_is(
                 wrapped_pruner=MedianPruner(),
                 patience=2,
                 min_delta=0.5,
-                wrapped_settings={"name": "median", **COUNTS},
             ),
         ),
     ],
@@ -118,8 +117,6 @@ def test_hyperband_is_built_with_the_studys_seed_wrapped_or_not() -> None:
     [
         {"name": "successive_halving"},
         {"name": "hyperband"},
-        {"name": "patient", "patience": 0, "wrapped_pruner": {"name": "successive_halving"}},
-        {"name": "patient", "patience": 0, "wrapped_pruner": {"name": "hyperband"}},
     ],
 )
 def test_a_spec_whose_automatic_settings_were_told_is_built_and_prunes(spec: dict[str, object]) -> None:
