@@ -125,7 +125,7 @@ def shares_by_definition(least: int, most: int, factor: int) -> list[int]:
     return [math.ceil((largest + 1) * factor**s / (s + 1)) for s in range(largest, -1, -1)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     curve=CURVES,
     others=st.lists(CURVES, max_size=12),

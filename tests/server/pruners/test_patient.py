@@ -86,7 +86,7 @@ def by_definition(curve: dict[int, float], patience: int, min_delta: float, sign
     return bool(since) and any(all(old + min_delta < new for new in since) for old in before)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     curve=CURVES,
     others=st.lists(CURVES, max_size=4),

@@ -150,7 +150,7 @@ def by_definition(
     return bool(max(values) < np.percentile(others, 100.0 - percentile))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     curve=CURVES,
     others=st.lists(st.dictionaries(st.integers(0, 8), st.integers(-2, 2).map(float), max_size=6), max_size=8),
@@ -181,7 +181,7 @@ def limit_is_infinite_arithmetic(curve: dict[int, float], others: list[dict[int,
     return bool(curve) and any(math.isinf(other.get(max(curve), 0.0)) for other in others)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     curve=CURVES,
     others=st.lists(CURVES, max_size=8),

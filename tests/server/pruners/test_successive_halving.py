@@ -115,7 +115,7 @@ def test_steps_below_the_first_rung_and_negative_ones_are_kept() -> None:
     assert decide(THIRDS, {}) is KEEP
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     curve=CURVES,
     others=st.lists(CURVES, max_size=9),

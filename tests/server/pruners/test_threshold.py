@@ -61,7 +61,7 @@ def by_definition(
     return not lower <= curve[steps[-1]] <= upper
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     curve=CURVES,
     direction=DIRECTIONS,
