@@ -183,3 +183,10 @@ def test_the_order_in_which_trials_come_is_no_matter(seed: int) -> None:
     one, other = curves_of(*trials), curves_of(*shuffled)
     assert one.losses_at(0) == other.losses_at(0)
     assert repr(one.best) == repr(other.best)
+
+
+def test_numbers_that_are_told_anew_make_new_rungs() -> None:
+    curves = curves_of(*(record(number, RUNNING, {3: float(number)}) for number in range(4)))
+    assert [*curves.reached(3, without=9, members=lambda number: number < 1)] == [0.0]
+    curves.follow(replace(MINIMIZED, pruner_auto={"max_resource": 9}))
+    assert [*curves.reached(3, without=9, members=lambda number: number < 2)] == [0.0, 1.0]
