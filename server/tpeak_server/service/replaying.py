@@ -89,7 +89,7 @@ class Reports:
 
     def take(self, rows: Iterable[Sequence[Any]]) -> None:
         """Adds rows of seq, number, step, value and cost."""
-        columns = (self.seqs, self.numbers, self.steps, self.values, self.costs)
+        columns: tuple[array[Any], ...] = (self.seqs, self.numbers, self.steps, self.values, self.costs)
         for column, more in zip(columns, zip(*rows, strict=True), strict=True):
             column.extend(more)
 
@@ -149,7 +149,7 @@ class Course:
         self._states = {one.trial.number: one.trial.state for one in ended}
         self._values = {one.trial.number: _value(one, place) for one in ended}
         self._counting = {one.trial.number for one in ended if _counts(one, place)}
-        last = dict(zip(reports.numbers, reports.seqs, strict=True))
+        last = {number: seq for seq, number, *_ in reports.rows(0, len(reports))}
         self._reporting = len(last)
         # What came from outside is complete before its reports: here it is with the last of them.
         completions = (

@@ -111,7 +111,7 @@ def test_a_study_without_reports_has_nothing_to_prune(make_study: MakeStudy) -> 
     nothing = {"trials": 0, "pruned": 0, "reports": 0, "saved": 0, "cost": None, "cost_saved": None, "decisions": []}
     assert replayed(study) == nothing | {"best": None, "best_kept": None}
     study.finish(0.5)
-    assert replayed(study) == nothing | dict.fromkeys(["best", "best_kept"], {"number": 0, "value": 0.5})
+    assert replayed(study) == nothing | {which: {"number": 0, "value": 0.5} for which in ("best", "best_kept")}
 
 
 def test_a_report_that_is_nan_counts_and_a_trial_of_nothing_else_is_pruned(make_study: MakeStudy) -> None:
