@@ -31,6 +31,7 @@ from tpeak.errors import (
 )
 from tpeak.explanation import Explanation
 from tpeak.frozen import FrozenTrial, create_trial
+from tpeak.prune_replay import PruneReplay
 from tpeak.states import StudyDirection, TrialState
 from tpeak.stopping import StopWhen
 from tpeak.study import Study
@@ -51,6 +52,7 @@ __all__ = [
     "LeaseLost",
     "NoTrialYet",
     "Preempted",
+    "PruneReplay",
     "ServerUnreachable",
     "StopWhen",
     "Study",

@@ -17,7 +17,7 @@ from tpeak.states import StudyDirection
 from tpeak.stopping import StopWhen
 from tpeak.study import Study
 from tpeak.warm import WarmStart
-from tpeak.wire import plain
+from tpeak.wire import plain, settings_out
 
 
 def create_study(
@@ -56,9 +56,9 @@ def create_study(
     settings = {
         "name": f"no-name-{uuid.uuid4()}" if study_name is None else study_name,
         "directions": _directions(direction, directions),
-        "sampler": None if sampler is None else _wire(sampler, "sampler"),
+        "sampler": None if sampler is None else settings_out(sampler, "sampler"),
         "seed": None if sampler is None else sampler.seed,
-        "pruner": None if pruner is None else _wire(pruner, "pruner"),
+        "pruner": None if pruner is None else settings_out(pruner, "pruner"),
         "max_trials": max_trials,
         "timeout_s": timeout,
         "lease_seconds": lease_seconds,
@@ -110,7 +110,7 @@ def load_study(
     for field, settings in (("sampler", sampler), ("pruner", pruner)):
         if settings is None:
             continue
-        asked = _wire(settings, field)
+        asked = settings_out(settings, field)
         if _differ(asked, study[field], getattr(settings, "defaults", {})):
             _warn_of_difference(study_name, field, study[field], asked)
     return Study(connection, study)
@@ -193,15 +193,6 @@ def _warm(connection: Connection, source: Study | str | WarmStart) -> dict[str, 
     if given.params:
         wire["params"] = dict(given.params)
     return wire if given.weight == 1.0 else {**wire, "weight": given.weight}
-
-
-def _wire(settings: Any, field: str) -> dict[str, Any]:
-    if not hasattr(settings, "wire"):
-        raise TypeError(
-            f"{field} must be one of tpeak.{field}s, got a {type(settings).__module__}.{type(settings).__name__}"
-        )
-    wire: dict[str, Any] = settings.wire()
-    return wire
 
 
 def _differ(asked: dict[str, Any], stored: dict[str, Any], defaults: Mapping[str, Any]) -> bool:

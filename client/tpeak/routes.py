@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tpeak.frozen import batches
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 """Trials a request reads."""
+
+REPLAY_S = 600.0
+"""How long a pruner's replay may take: some ten seconds for a million reports, more where the rule is a slow one."""
 
 
 class StudyRoutes:
@@ -37,6 +40,12 @@ class StudyRoutes:
         """How the trial came by its parameters."""
         explained: dict[str, Any] = self.client.get(f"{self.path}/trials/{number}/explain")
         return explained
+
+    def prune_replay(self, pruner: Mapping[str, Any]) -> dict[str, Any]:
+        """What a pruner of these settings would have done."""
+        path = self.path + "/prune-replay"
+        replayed: dict[str, Any] = self.client.post(path, {"pruner": pruner}, attempt_s=REPLAY_S)
+        return replayed
 
     def best(self) -> dict[str, Any]:
         """The best trial."""

@@ -23,10 +23,12 @@ from tpeak.held import HeldTrials
 from tpeak.optimize import Loop, Task
 from tpeak.outcome import judge
 from tpeak.progress import Progress
+from tpeak.prune_replay import PruneReplay, prune_replay
+from tpeak.pruners import Pruner
 from tpeak.routes import StudyRoutes
 from tpeak.states import StudyDirection, TrialState
 from tpeak.trial import Trial
-from tpeak.wire import plain
+from tpeak.wire import plain, settings_out
 
 __all__ = ["Study", "StudyDirection"]
 
@@ -281,6 +283,15 @@ class Study:
     def explain(self, number: int) -> Explanation:
         """How the trial came by its parameters: its proposal drawn again, and what lies near. Raises TrialNotFound."""
         return explanation(self._routes.explain(number))
+
+    def prune_replay(self, pruner: Pruner | Mapping[str, Any]) -> PruneReplay:
+        """What the pruner would have ended early, had it decided on the reports that there are, and what that saves.
+
+        It is one of `tpeak.pruners`, or settings as the server has them, such as `{"name": "median"}`. Nothing is
+        changed. Raises InvalidValue, a ValueError, for settings that the server refuses.
+        """
+        settings = pruner if isinstance(pruner, Mapping) else settings_out(pruner, "pruner")
+        return prune_replay(self._routes.prune_replay(settings))
 
     def cancel_trial(self, number: int, cause: str | None = None) -> None:
         """Have a trial ended: `should_prune` says so to the worker that has it; a waiting one is failed at once.

@@ -30,6 +30,16 @@ def number_in(value: float | str) -> float:
     return _FROM_WORD[value] if isinstance(value, str) else float(value)
 
 
+def settings_out(settings: Any, field: str) -> dict[str, Any]:
+    """The settings of a sampler or pruner, whichever the field is for. Raises TypeError for what is none of them."""
+    if not hasattr(settings, "wire"):
+        raise TypeError(
+            f"{field} must be one of tpeak.{field}s, got a {type(settings).__module__}.{type(settings).__name__}"
+        )
+    wire: dict[str, Any] = settings.wire()
+    return wire
+
+
 def encode(body: Any) -> bytes:
     """The body's bytes. Raises InvalidValue for what JSON cannot hold."""
     try:

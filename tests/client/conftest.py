@@ -201,6 +201,31 @@ def explained_row(**changes: Any) -> dict[str, Any]:
     return row | changes
 
 
+def replayed_row(**changes: Any) -> dict[str, Any]:
+    """A pruner's replay that would have lost the best trial."""
+    return {
+        "trials": 8,
+        "pruned": 2,
+        "reports": 40,
+        "saved": 10,
+        "cost": 12.5,
+        "cost_saved": 5.0,
+        "best": {"number": 4, "value": 0.25},
+        "best_kept": {"number": 6, "value": 0.5},
+        "decisions": [
+            {"number": 3, "step": 1, "reason": "step 1: too bad", "state": "pruned", "value": None},
+            {"number": 4, "step": 2, "reason": "step 2: still too bad", "state": "complete", "value": 0.25},
+        ],
+        **changes,
+    }
+
+
+@pytest.fixture
+def replay_row() -> Callable[..., dict[str, Any]]:
+    """Makes the wire's form of a pruner's replay, with changes."""
+    return replayed_row
+
+
 @pytest.fixture
 def explanation_row() -> Callable[..., dict[str, Any]]:
     return explained_row

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=described, add_help=False)
     demo.add_arguments(commands.add_parser("demo", help="tune a scikit-learn model with four workers on this machine"))
     control.add_arguments(
-        commands.add_parser("study", help="pause, stop, cancel or resume a study"),
+        commands.add_parser("study", help="pause, stop, cancel or resume a study, or try a pruner on it"),
         commands.add_parser("trial", help="cancel, fail, retry, exempt, delete or explain a trial"),
     )
     exporting.add_arguments(commands.add_parser("export", help="write a study to a file"))

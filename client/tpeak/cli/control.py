@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tpeak.catalog import cancel_study, load_study, pause_study, resume_study, stop_study
-from tpeak.cli import explaining
+from tpeak.cli import explaining, replaying
 
 OF_STUDIES = {
     "pause": (pause_study, "paused", "hand out no trials for the time being"),
@@ -30,6 +30,7 @@ def add_arguments(study: argparse.ArgumentParser, trial: argparse.ArgumentParser
         parser = verbs.add_parser(verb, help=described, description=described)
         parser.add_argument("name", metavar="NAME", help="the study's name")
         parser.set_defaults(run=run_study)
+    replaying.add_arguments(verbs.add_parser("prune-replay", help=replaying.DESCRIBED, description=replaying.DESCRIBED))
     verbs = trial.add_subparsers(dest="verb", required=True, metavar="verb")
     for verb, described in OF_TRIALS.items():
         parser = verbs.add_parser(verb, help=described, description=described)

@@ -202,6 +202,12 @@ class ControlStudy(Body):
         return commands.ControlStudy(request_id=self.request_id, control=control)
 
 
+class ReplayPruner(Body):
+    """A pruner's settings, to be tried on what was reported."""
+
+    pruner: dict[str, Any]
+
+
 class AskTrials(Body):
     """Trials to work on."""
 

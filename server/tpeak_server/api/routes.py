@@ -149,6 +149,12 @@ async def _control(study: int, command: commands.ControlStudy, app: Application)
     return reply(replies.study(*await app.studies.get(study)))
 
 
+@v1.post("/studies/{study}/prune-replay", tags=["studies"], response_model=replies.ReplayedReply)
+async def replay_pruner(study: StudyId, body: requests.ReplayPruner, app: App) -> Response:
+    """What a pruner would have done to the study; nothing is changed."""
+    return reply(replies.replayed(await app.replaying.replay(study, body.pruner)))
+
+
 @v1.post("/studies/{study}/ask", tags=["trials"], response_model=replies.AskedReply)
 async def ask(study: StudyId, body: requests.AskTrials, app: App) -> Response:
     """Get trials to work on."""

@@ -16,6 +16,7 @@ from tpeak_server.service.commands import Ask, Command
 from tpeak_server.service.explaining import Explaining
 from tpeak_server.service.reading import Reading
 from tpeak_server.service.reaper import Reaper
+from tpeak_server.service.replaying import Replaying
 from tpeak_server.service.studies import Studies
 from tpeak_server.storage import service
 from tpeak_server.storage.database import Database
@@ -47,6 +48,7 @@ class Application:
         self.studies = Studies(self.database)
         self.reading = Reading(self.database)
         self.explaining = Explaining(self.database)
+        self.replaying = Replaying(self.database)
         self.reaper = Reaper(self.database, self.submit)
         self._executor = ThreadPoolExecutor(SAMPLING_THREADS, thread_name_prefix="sampling")
         self._batchers: dict[int, Batcher] = {}

@@ -30,6 +30,13 @@ class Reported:
             return array("d", [math.nan]) * len(self.steps)
         return self.values[place] if sign > 0 else array("d", [-value for value in self.values[place]])
 
+    def insert(self, step: int, values: Sequence[float]) -> None:
+        """Adds a report at a step that had none, with a value for each place."""
+        at = bisect_left(self.steps, step)
+        self.steps.insert(at, step)
+        for place, value in zip(self.values, values, strict=True):
+            place.insert(at, value)
+
 
 @dataclass(slots=True)
 class Rung:
@@ -42,8 +49,11 @@ class Rung:
 
     def put(self, number: int, loss: float) -> None:
         """What this trial has there: NaN for nothing."""
-        before = self.of.pop(number, None)
+        before = self.of.get(number)
+        if before == loss:
+            return
         if before is not None:
+            del self.of[number]
             _remove(self.losses, before)
         if not math.isnan(loss):
             self.of[number] = loss
@@ -136,9 +146,22 @@ class Curves:
         else:
             self._leave_rungs(number)
         if complete:
-            self._final[number] = record.trial.values if feasible else None
-            self._best_is_known = False
-            self._count(number)
+            self.finish(number, record.trial.values if feasible else None)
+
+    def add(self, number: int, step: int, values: Sequence[float]) -> None:
+        """Takes over one more report of a trial that is not complete, at a step that had none."""
+        reported = self._of.get(number)
+        if reported is None:
+            reported = self._of[number] = Reported(array("q"), tuple(array("d") for _ in values))
+        reported.insert(step, values)
+        for rung in self._rungs.values():
+            rung.put(number, self._loss_at(rung, number, reported))
+
+    def finish(self, number: int, values: tuple[float, ...] | None) -> None:
+        """Counts a trial as complete, with these values: None where they do not count as the best."""
+        self._final[number] = values
+        self._best_is_known = self._best_is_known and not self._is_best(number)
+        self._count(number)
 
     def drop(self, number: int, *, climbed: bool = True) -> None:
         """Forgets the trial; with `climbed` false its rungs are seen to by the caller."""
@@ -178,6 +201,13 @@ class Curves:
     def _final_loss(self, number: int) -> float:
         values = self._final[number]
         return math.nan if values is None or self._place >= len(values) else self._sign * values[self._place]
+
+    def _is_best(self, number: int) -> bool:
+        """Whether the trial takes the place of the best one that is known."""
+        loss = self._final_loss(number)
+        if math.isnan(loss) or self._best is None:
+            return not math.isnan(loss)
+        return (loss, number) < (self._final_loss(self._best.number), self._best.number)
 
     def _curve(self, number: int) -> Curve:
         reported = self._of.get(number)

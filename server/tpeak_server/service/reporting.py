@@ -15,6 +15,7 @@ from tpeak_server.domain.trial import Lease, Report, TrialRecord
 from tpeak_server.pruners.registry import build
 from tpeak_server.pruners.seam import Automatic, Pruner
 from tpeak_server.service.commands import ReportSteps, Step
+from tpeak_server.service.curves import Curves
 from tpeak_server.service.ledger import Ledger
 
 
@@ -53,21 +54,27 @@ class Pruning:
         if place is None:
             return KEEP
         curves, sign = ledger.history.curves, ledger.study.signs[place]
-        pruner = self._of(ledger.study)
-        if self._automatic is not None and (deepest := curves.deepest) is not None:
-            told = self._automatic.told(deepest)
-            self._automatic = None
-            if told:
-                ledger.study = ledger.changes.study = replace(ledger.study, pruner_auto=told)
-                pruner = self._of(ledger.study)
+        study, pruner = self.rule(ledger.study, curves)
+        if study is not ledger.study:
+            ledger.study = ledger.changes.study = study
         return pruner.decide(_curve(record, known, place, sign), curves, sign=sign)
+
+    def rule(self, study: Study, curves: Curves) -> tuple[Study, Pruner]:
+        """The study's rule at this moment, and the study: another one where "auto" can be told from now on."""
+        pruner = self._of(study)
+        if self._automatic is not None and (deepest := curves.deepest) is not None:
+            study = replace(study, pruner_auto=self._automatic.told(deepest))
+            pruner = self._of(study)
+        return study, pruner
 
     def _of(self, study: Study) -> Pruner:
         settings = {"pruner": study.pruner, "auto": study.pruner_auto}
         if self._pruner is None or self._settings != settings:
             self._settings = settings
             self._pruner = build(_told(study.pruner, study.pruner_auto), seed=study.seed)
-            self._automatic = self._pruner if isinstance(self._pruner, Automatic) and not study.pruner_auto else None
+            automatic = self._pruner if isinstance(self._pruner, Automatic) and not study.pruner_auto else None
+            # Where all are numbers nothing is left to be told, however deep the curves are: nobody need look.
+            self._automatic = automatic if automatic is not None and automatic.told(0) else None
         return self._pruner
 
 

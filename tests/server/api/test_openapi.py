@@ -23,6 +23,7 @@ ROUTES = {
     "POST /api/v1/studies/{study}/stop": ["200"],
     "POST /api/v1/studies/{study}/cancel": ["200"],
     "POST /api/v1/studies/{study}/resume": ["200"],
+    "POST /api/v1/studies/{study}/prune-replay": ["200"],
     "POST /api/v1/studies/{study}/ask": ["200"],
     "POST /api/v1/studies/{study}/trials/{number}/suggest": ["200"],
     "POST /api/v1/studies/{study}/trials/{number}/report": ["200"],

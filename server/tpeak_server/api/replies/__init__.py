@@ -1,6 +1,7 @@
 """What replies look like, and how they are made of the service's answers. See docs/protocol.md."""
 
 from tpeak_server.api.replies.explained import ExplainedReply, explained
+from tpeak_server.api.replies.replayed import ReplayedReply, replayed
 from tpeak_server.api.replies.service import MetaReply, StatusReply, WorkerReply, WorkersReply, workers
 from tpeak_server.api.replies.studies import (
     CreatedReply,
@@ -41,6 +42,7 @@ __all__ = [
     "IssuedReply",
     "MetaReply",
     "ReleasedReply",
+    "ReplayedReply",
     "ReportedReply",
     "ResumeReply",
     "StatusReply",
@@ -59,6 +61,7 @@ __all__ = [
     "created",
     "explained",
     "released",
+    "replayed",
     "reply",
     "reported",
     "rows",
