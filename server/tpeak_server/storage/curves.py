@@ -66,8 +66,8 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counting:
-    """Which reports up to `seq` make up the curves: those of the `epochs` (number, epoch), up to a last step if it is not None, but
-    for those (number, epoch, step) that were made `anew` in an epoch that resumed theirs.
+    """Which reports up to `seq` make up the curves: those of the `epochs` (number, epoch), up to a last step if it is
+    not None, but for those (number, epoch, step) that were made `anew` in an epoch that resumed theirs.
     """
 
     seq: int

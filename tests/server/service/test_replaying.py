@@ -309,7 +309,8 @@ def test_the_own_rule_of_a_study_that_obeyed_it_decides_as_it_did(
     decided = obey(study, random.Random(f"{rule} {maximizes}"), -1.0 if maximizes else 1.0)
     answer = replayed(study, rule)
     assert [(one["number"], one["step"], one["reason"]) for one in answer["decisions"]] == decided
-    assert {one["state"] for one in answer["decisions"]} == {"pruned"}
+    assert all(one["state"] == "pruned" for one in answer["decisions"])
+    assert decided or rule["name"] == "wilcoxon"  # which needs longer curves to be sure of something
     assert (answer["saved"], answer["best"]) == (0, answer["best_kept"])
 
 
