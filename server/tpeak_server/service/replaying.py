@@ -140,14 +140,12 @@ class Replaying:
 
     async def _read(self, study_id: int, counting: Counting, place: int) -> Reports:
         """The reports that count. No connection is held, and no snapshot, for longer than a page of them takes."""
-        reports, after = Reports(), 0
-        while True:
+        reports = Reports()
+        for after in range(0, counting.seq, curves.PAGE):
             async with self._database.reading() as connection:
                 page = await curves.page(connection, study_id, counting, after=after, place=place)
             await asyncio.to_thread(reports.take, page, counting)
-            if len(page) < curves.PAGE:
-                return reports
-            after = page[-1][0]
+        return reports
 
 
 class Course:

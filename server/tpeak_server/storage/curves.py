@@ -15,7 +15,7 @@ from tpeak_server.storage.rows import clock_from_row
 Row = tuple[Any, ...]
 
 PAGE = 2_000
-"""Reports a statement: the event loop takes them over in some hundredths of a second."""
+"""Seqs, and so at most reports, a statement: the event loop takes them over in some hundredths of a second."""
 
 # The event that made a trial complete is its only one: it stays so.
 ENDED = """
@@ -49,10 +49,11 @@ WHERE study_id = %(study)s AND step <= last AND EXISTS (
     WHERE anew.study_id = %(study)s AND anew.number = reports.number AND anew.epoch = ANY(newer)
         AND anew.step = reports.step)
 """
-# A report never changes: what was there at a seq can be read later, too, by one short statement after the other.
+# A report never changes: what was there at a seq can be read later, too, by one short statement after the other. Between
+# two seqs there is no plan that reads all of the rest, as there is with LIMIT on a table that nobody has analyzed.
 REPORTS = """
 SELECT seq, number, epoch, step, coalesce(values[%(place)s], 'NaN'), coalesce(cost, 'NaN') FROM reports
-WHERE study_id = %(study)s AND seq > %(after)s AND seq <= %(seq)s ORDER BY seq LIMIT %(limit)s
+WHERE study_id = %(study)s AND seq > %(after)s AND seq <= %(last)s ORDER BY seq
 """
 
 
@@ -111,9 +112,9 @@ async def counting(connection: Driver, study_id: int) -> Counting:
 
 
 async def page(connection: Driver, study_id: int, counting: Counting, *, after: int, place: int) -> Sequence[Row]:
-    """The next reports above the seq `after`, in order, whether they count or not; fewer than PAGE are the last ones.
+    """The reports of the next PAGE seqs above `after`, in order, whether they count or not.
 
     Of each: seq, number, epoch, step, the value at that place (from 0), and the cost; NaN for what is not there.
     """
-    keys = {"study": study_id, "after": after, "seq": counting.seq, "place": place + 1, "limit": PAGE}
+    keys = {"study": study_id, "after": after, "last": min(after + PAGE, counting.seq), "place": place + 1}
     return await (await connection.execute(REPORTS, keys, binary=True)).fetchall()
