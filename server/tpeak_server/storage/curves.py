@@ -49,8 +49,8 @@ WHERE study_id = %(study)s AND step <= last AND EXISTS (
     WHERE anew.study_id = %(study)s AND anew.number = reports.number AND anew.epoch = ANY(newer)
         AND anew.step = reports.step)
 """
-# A report never changes: what was there at a seq can be read later, too, by one short statement after the other. Between
-# two seqs there is no plan that reads all of the rest, as there is with LIMIT on a table that nobody has analyzed.
+# A report never changes: what was there at a seq can be read later, too, one short statement after the other. No plan
+# reads more than lies between two seqs; with LIMIT it would read all of the rest where nobody has analyzed the table.
 REPORTS = """
 SELECT seq, number, epoch, step, coalesce(values[%(place)s], 'NaN'), coalesce(cost, 'NaN') FROM reports
 WHERE study_id = %(study)s AND seq > %(after)s AND seq <= %(last)s ORDER BY seq
