@@ -21,7 +21,7 @@ from tpeak_server.service.curves import Curves
 from tpeak_server.service.history import violation
 from tpeak_server.service.reporting import Pruning
 from tpeak_server.storage import curves, studies
-from tpeak_server.storage.curves import Ended
+from tpeak_server.storage.curves import Counting, Ended
 from tpeak_server.storage.database import Database
 
 MAX_REPLAYING = 8
@@ -87,11 +87,15 @@ class Reports:
     def __len__(self) -> int:
         return len(self.seqs)
 
-    def take(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Adds rows of seq, number, step, value and cost."""
-        columns: tuple[array[Any], ...] = (self.seqs, self.numbers, self.steps, self.values, self.costs)
-        for column, more in zip(columns, zip(*rows, strict=True), strict=True):
-            column.extend(more)
+    def take(self, rows: Iterable[Sequence[Any]], counting: Counting) -> None:
+        """Adds those rows of seq, number, epoch, step, value and cost that count."""
+        for seq, number, epoch, step, value, cost in rows:
+            if counting.counts(number, epoch, step):
+                self.seqs.append(seq)
+                self.numbers.append(number)
+                self.steps.append(step)
+                self.values.append(value)
+                self.costs.append(cost)
 
     def rows(self, first: int, last: int) -> Iterator[tuple[int, int, int, float, float]]:
         """The rows from `first` up to before `last`."""
@@ -120,7 +124,6 @@ class Replaying:
             self._under_way -= 1
 
     async def _replay(self, study_id: int, settings: Mapping[str, Any]) -> Replayed:
-        reports = Reports()
         async with self._database.reading() as connection:
             study = await studies.by_id(connection, study_id)
             if study is None:
@@ -128,12 +131,21 @@ class Replaying:
             check_objective(settings, len(study.directions))
             place = replace(study, pruner=settings).pruned_objective
             ended = await curves.ended(connection, study_id)
-            async for page in curves.reports(connection, study_id, place or 0):
-                reports.take(page)
+            counting = await curves.counting(connection, study_id)
+        reports = await self._read(study_id, counting, place or 0)
         course = await asyncio.to_thread(Course, _looking_at(study, settings, place), place, ended, reports)
         for first in range(0, len(reports), SLICE):
             await asyncio.to_thread(course.follow, first, first + SLICE)
         return await asyncio.to_thread(course.replayed)
+
+    async def _read(self, study_id: int, counting: Counting, place: int) -> Reports:
+        """The reports that count. No connection is held, and no snapshot, for longer than a page of them takes."""
+        reports = Reports()
+        for after in range(0, counting.seq, curves.PAGE):
+            async with self._database.reading() as connection:
+                page = await curves.page(connection, study_id, counting, after=after, place=place)
+            await asyncio.to_thread(reports.take, page, counting)
+        return reports
 
 
 class Course:
