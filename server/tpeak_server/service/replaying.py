@@ -160,6 +160,7 @@ class Course:
         self._reports = reports
         self._states = {one.trial.number: one.trial.state for one in ended}
         self._values = {one.trial.number: _value(one, place) for one in ended}
+        self._exempt = {one.trial.number for one in ended if one.trial.exempt}
         self._counting = {one.trial.number for one in ended if _counts(one, place)}
         last = {number: seq for seq, number, *_ in reports.rows(0, len(reports))}
         self._reporting = len(last)
@@ -213,7 +214,7 @@ class Course:
         self._study, rule = self._pruning.rule(self._study, self._curves)
         decision = rule.decide(self._grown(number, step, self._sign * value), self._curves, sign=self._sign)
         self._curves.add(number, step, (value,))
-        if decision.prune:
+        if decision.prune and number not in self._exempt:
             del self._going[number]
             state, final = self._states[number], self._values[number]
             self._cuts[number] = Cut(number=number, step=step, reason=decision.reason, state=state, value=final)

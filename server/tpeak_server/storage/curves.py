@@ -19,7 +19,7 @@ PAGE = 2_000
 
 # The event that made a trial complete is its only one: it stays so.
 ENDED = """
-SELECT number, state, values, constraints, coalesce(completed.seq, 0)
+SELECT number, state, values, constraints, exempt, coalesce(completed.seq, 0)
 FROM trials LEFT JOIN (
     SELECT number, max(seq) AS seq FROM events
     WHERE study_id = %(study)s AND payload->>'state' = 'complete' GROUP BY number) AS completed USING (number)
@@ -91,10 +91,11 @@ async def ended(connection: Driver, study_id: int) -> list[Ended]:
                 state=TrialState(state),
                 values=None if values is None else tuple(values),
                 constraints=None if constraints is None else tuple(constraints),
+                exempt=exempt,
             ),
             seq=seq,
         )
-        for number, state, values, constraints, seq in rows
+        for number, state, values, constraints, exempt, seq in rows
     ]
 
 
