@@ -69,6 +69,9 @@ VALID: dict[str, dict[str, Any]] = {
     "POST /studies/{study}/stop": {"request_id": "stop"},
     "POST /studies/{study}/cancel": {"request_id": "cancel"},
     "POST /studies/{study}/resume": {"request_id": "resume"},
+    "POST /studies/{study}/prune-replay": {
+        "pruner": {"name": "patient", "wrapped_pruner": {"name": "median"}, "patience": 1, "objective": 0},
+    },
     "POST /studies/{study}/trials/{number}/suggest": {"lease": "{lease}", "name": "late", "distribution": N},
     "POST /studies/{study}/trials/{number}/report": {
         "lease": "{lease}",
