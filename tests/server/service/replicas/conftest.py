@@ -92,6 +92,7 @@ class Replica:
 class Storm:
     """What was sent and answered, what is stored, and what each replica and a fresh one has in its cache."""
 
+    sampler: str
     answers: list[tuple[Command, Any]] = field(default_factory=list)
     unfinished_after_tell: list[int] = field(default_factory=list)
     retried: set[int] = field(default_factory=set)
@@ -118,7 +119,7 @@ def storm(database_url: str, request: pytest.FixtureRequest) -> Storm:
 
 
 async def _play(database_url: str, seed: int, sampler: str) -> Storm:
-    storm, rng = Storm(), random.Random(seed)
+    storm, rng = Storm(sampler), random.Random(seed)
     with ThreadPoolExecutor(2) as executor, psycopg.connect(database_url, autocommit=True) as sql:
         database = Database(database_url)
         settings = {
