@@ -3,7 +3,7 @@
 | term | meaning |
 |---|---|
 | value | of the validation data, the larger the better: accuracy of a classifier, R² of a regression |
-| step | 1 .. STEPS: an epoch of a network or of stochastic gradient descent, one or three stages of boosting |
+| step | 1 .. STEPS: an epoch of a network or of stochastic gradient descent, three stages of boosting |
 | final value | that after the last step: what a trial that is not pruned returns |
 | seconds | of the processor, for the training of one step |
 | point | a trial's parameters: its curve is that of the nearest grid point |
@@ -15,6 +15,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,6 @@ _RATE = Axis(name="learning_rate", low=1e-4, high=1e-1, count=7, log=True)
 _WIDTH = Axis(name="width", low=8, high=128, count=4, log=True, whole=True)
 _DECAY = Axis(name="decay", low=1e-5, high=1e1, count=4, log=True)
 _BATCH = Axis(name="batch_size", low=32, high=256, count=3, log=True, whole=True)
-_LEAF = Axis(name="leaf", low=1, high=64, count=4, log=True, whole=True)
-_FEATURES = Axis(name="features", low=0.1, high=1.0, count=4, log=True)
 
 SPACES: Mapping[str, Sequence[Axis]] = {
     "digits-mlp": (_RATE, _WIDTH, _DECAY, _BATCH),
@@ -58,28 +57,22 @@ SPACES: Mapping[str, Sequence[Axis]] = {
         Axis(name="learning_rate", low=1e-4, high=1e1, count=6, log=True),
         Axis(name="cooling", low=0.0, high=1.0, count=4),
     ),
-    "digits-boosting": (
-        Axis(name="learning_rate", low=1e-2, high=1.0, count=6, log=True),
-        Axis(name="leaves", low=2, high=32, count=4, log=True, whole=True),
-        Axis(name="leaf", low=1, high=64, count=3, log=True, whole=True),
-        Axis(name="features", low=0.1, high=1.0, count=3, log=True),
-    ),
     "breast-cancer-boosting": (
         Axis(name="learning_rate", low=1e-3, high=1.0, count=7, log=True),
-        Axis(name="leaves", low=2, high=32, count=4, log=True, whole=True),
-        _LEAF,
+        Axis(name="leaves", low=2, high=32, count=3, log=True, whole=True),
+        Axis(name="leaf", low=1, high=64, count=4, log=True, whole=True),
         Axis(name="decay", low=1e-2, high=1e2, count=4, log=True),
     ),
     "diabetes-boosting": (
         Axis(name="learning_rate", low=5e-3, high=1.0, count=7, log=True),
         Axis(name="depth", low=1, high=7, count=4, whole=True),
         Axis(name="subsample", low=0.2, high=1.0, count=4),
-        _FEATURES,
+        Axis(name="features", low=0.1, high=1.0, count=4, log=True),
     ),
     "diabetes-mlp": (_RATE, _WIDTH, _DECAY, _BATCH),
     "wine-alcohol-mlp": (_RATE, _WIDTH, _DECAY, Axis(name="activation", choices=("relu", "tanh"))),
 }
-"""The searched spaces by the problem's name: the data, what is told of them where that is not their target, the model."""
+"""The searched spaces by the problem's name: the data, what of them is predicted if not their target, the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +166,9 @@ def marks_of(problem: CurveProblem) -> Marks:
     )
 
 
-def problems() -> list[CurveProblem]:
-    """All of them, none with parameters that depend on others."""
-    return [_problem(name) for name in SPACES]
+def problems(wanted: Sequence[str] = ("*",)) -> list[CurveProblem]:
+    """Those whose name is like one of these, none with parameters that depend on others."""
+    return [_problem(name) for name in SPACES if any(fnmatch(name, pattern) for pattern in wanted)]
 
 
 @cache
