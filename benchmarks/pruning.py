@@ -6,9 +6,9 @@
 
 Every arm, a sampler with a pruner, runs a study of 100 trials for each problem and seed. Trials follow learning curves
 of models that were trained before (`problems/make_curves.py`). An arm of tpeak asks, reports every step and tells over
-HTTP, with tpeak's client, on a server with its own PostgreSQL, and stops a trial where the server says so; Optuna's are
-in memory. What the columns mean is said in `studies/counting.py`. Studies are kept below `--cache`, by what they depend
-on.
+HTTP, with tpeak's client, on a server with its own PostgreSQL, and stops a trial where the server says so (without a
+pruner it reports nothing); Optuna's are in memory. What the columns mean is said in `studies/counting.py`. Studies are
+kept below `--cache`, by what they depend on.
 """
 
 from __future__ import annotations
@@ -49,6 +49,14 @@ MARKS: Mapping[str, tuple[str, Callable[[Marks], float]]] = {
     "99": (f"{OF_BEST:.0%} of the best known value", lambda marks: marks.of_best),
 }
 """By its short name, what is to be reached."""
+
+COSTS: Mapping[str, tuple[str, str]] = {
+    "trials": ("trials", "trials"),
+    "epochs": ("epochs", "epochs"),
+    "seconds": ("compute", "s"),
+    "at": ("simulated wall clock", "s"),
+}
+"""By the field of a count, what it is called, and its unit."""
 
 FILE = "courses.jsonl"
 
@@ -141,7 +149,7 @@ def report(comparison: Comparison, trials: int) -> str:
     if not comparison.seeds:
         return "no seed is finished for all problems and arms"
     parts = [*(_reaching(comparison, mark) for mark in MARKS), _in_all(comparison, trials)]
-    parts += [_against(comparison, base) for base in comparison.bases()]
+    parts += [_against(comparison, base, mark) for base in comparison.bases() for mark in MARKS]
     return "\n\n".join(parts)
 
 
@@ -151,16 +159,11 @@ def named(comparison: Comparison) -> dict[str, tuple[str, Sequence[float]]]:
     for arm in comparison.arms if comparison.seeds else ():
         for mark in MARKS:
             counts = comparison.counts(arm, mark)
-            for what, unit in (
-                ("trials", "trials"),
-                ("epochs", "epochs"),
-                ("seconds", "s"),
-                ("at", "s"),
-                ("reached", ""),
-            ):
+            figures[f"reached_{mark}_{arm.label}"] = ("share", _flat(_values(counts, "reached")))
+            for what, (_, unit) in COSTS.items():
                 figures[f"{what}_{mark}_{arm.label}"] = (unit, _flat(_values(counts, what)))
             for base in comparison.bases():
-                for what in ("trials", "epochs", "seconds", "at"):
+                for what in COSTS:
                     found = comparison.ratios(arm, base, mark, what)
                     figures[f"{what}_{mark}_{arm.label}_of_{base.sampler.name}"] = ("times", found)
         for what, unit in (("epochs", "epochs"), ("seconds", "s"), ("efficiency", "share"), ("way", "share")):
@@ -210,19 +213,18 @@ def _in_all(comparison: Comparison, trials: int) -> str:
     return table(f"In {trials} trials", heads, rows)
 
 
-def _against(comparison: Comparison, base: Arm) -> str:
-    shown = {"trials": "trials", "epochs": "epochs", "compute": "seconds", "wall clock": "at"}
+def _against(comparison: Comparison, base: Arm, mark: str) -> str:
     rows = [
-        [
-            arm.label,
-            *(_shown(comparison.ratios(arm, base, mark, what)) for mark in MARKS for what in shown.values()),
-        ]
+        [arm.label, *(_shown(comparison.ratios(arm, base, mark, what)) for what in COSTS)]
         for arm in comparison.arms
         if arm is not base
     ]
-    heads = ["", *(f"{mark}: {title}" for mark in MARKS for title in shown)]
-    title = f"How many times less than {base.label}: geometric mean of the problems (least .. greatest)"
-    return table(title, heads, rows)
+    title = f"How many times less than {base.label}, to {MARKS[mark][0]}"
+    return table(
+        f"{title}: geometric mean of the problems (least .. greatest)",
+        ["", *(name for name, _ in COSTS.values())],
+        rows,
+    )
 
 
 def _shown(found: Sequence[float]) -> str:

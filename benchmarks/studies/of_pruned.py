@@ -38,6 +38,7 @@ class Client:
         settings = {"name": arm.sampler.name, **arm.sampler.settings}
         if arm.sampler.name == "grid":
             settings = {"search_space": problem.grid(trials), **settings}
+        self._silent = arm.pruner.name == "nop"
         self._study = tpeak.create_study(
             sampler=OnTheWire(settings=settings, seed=seed),  # type: ignore[arg-type]
             pruner=OnTheWire(settings={"name": arm.pruner.name, **arm.pruner.settings}),  # type: ignore[arg-type]
@@ -53,7 +54,9 @@ class Client:
             raise NothingLeft from None
 
     def report(self, trial: tpeak.Trial, value: float, step: int) -> bool:
-        """Reports a step; the server's decision."""
+        """Reports a step, unless nobody would look at it; the server's decision."""
+        if self._silent:
+            return False
         trial.report(value, step)
         return trial.should_prune()
 
