@@ -14,6 +14,7 @@ from problems.curves import CurveProblem
 from studies import of_optuna, of_tpeak
 from studies.arms import Arm
 from studies.simulation import NothingLeft
+from studies.stepwise import SteppedStudy
 
 SOURCES = (*of_tpeak.SOURCES, "pruners", "service/curves.py", "service/reporting.py")
 """What a study of tpeak depends on, below the server's package."""
@@ -102,6 +103,6 @@ def version_of(arm: Arm) -> str:
     return of_tpeak.version(SOURCES) if arm.sampler.of_tpeak else of_optuna.version()
 
 
-def study_of(arm: Arm, problem: CurveProblem, seed: int, trials: int) -> Client | Optuna:
+def study_of(arm: Arm, problem: CurveProblem, seed: int, trials: int) -> SteppedStudy[Any]:
     """A new study."""
     return (Client if arm.sampler.of_tpeak else Optuna)(arm, problem, seed, trials)
