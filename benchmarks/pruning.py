@@ -33,11 +33,12 @@ from studies.counting import Count, Course, Total, columns, count, ratios, total
 from studies.of_pruned import study_of, version_of
 from studies.stepwise import run
 
-BEST = 'auto+successive_halving:{"min_resource":1,"reduction_factor":3}'
-"""The project's best setting."""
+RUNGS = 'successive_halving:{"min_resource":1,"reduction_factor":3}'
+"""Asynchronous rungs after a 27th, a ninth and a third of the steps."""
 
 ARMS = (
-    f"grid+nop,random+nop,tpe+median,tpe+hyperband,{BEST},"
+    f"grid+nop,random+nop,random+{RUNGS},tpe+nop,tpe+median,tpe+hyperband,tpe+{RUNGS},"
+    f"auto+nop,auto+median,auto+hyperband,auto+{RUNGS},"
     "optuna5_random+nop,optuna5+nop,optuna5+median,optuna5+hyperband"
 )
 

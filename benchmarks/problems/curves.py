@@ -45,12 +45,6 @@ _BATCH = Axis(name="batch_size", low=32, high=256, count=3, log=True, whole=True
 
 SPACES: Mapping[str, Sequence[Axis]] = {
     "digits-mlp": (_RATE, _WIDTH, _DECAY, _BATCH),
-    "digits-parity-mlp": (
-        Axis(name="learning_rate", low=1e-3, high=1.0, count=7, log=True),
-        Axis(name="momentum", low=0.0, high=0.95, count=4),
-        Axis(name="width", low=4, high=64, count=3, log=True, whole=True),
-        Axis(name="activation", choices=("relu", "tanh", "logistic")),
-    ),
     "digits-sgd": (
         Axis(name="loss", choices=("hinge", "log_loss", "modified_huber")),
         Axis(name="decay", low=1e-6, high=1e-1, count=6, log=True),
