@@ -5,6 +5,7 @@ A multilinear function is least at one of the grid's points, so that the best va
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,12 @@ class Axis:
             value = trial.suggest_float(self.name, self.low, self.high, log=self.log)
         scale = np.log if self.log else np.asarray
         return float(np.interp(scale(value), scale(self.grid()), range(self.count)))
+
+
+def points(axes: Sequence[Axis]) -> list[dict[str, Any]]:
+    """The parameters at every grid point, the last axis changing fastest."""
+    names = [axis.name for axis in axes]
+    return [dict(zip(names, point, strict=True)) for point in itertools.product(*(axis.grid() for axis in axes))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ What is not named keeps its losses. The table belongs to the version of scikit-l
 
 from __future__ import annotations
 
-import itertools
 import sys
 import warnings
 from collections.abc import Mapping
@@ -33,6 +32,7 @@ from sklearn import (
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from problems.grids import points
 from problems.training import TABLES, TREES
 
 FOLDS = 3
@@ -59,14 +59,11 @@ def main() -> int:
         for name in wanted:
             for branch in TREES[name].branches:
                 axes = TREES[name].axes(branch)
-                points = [
-                    dict(zip([axis.name for axis in axes], point, strict=True))
-                    for point in itertools.product(*(axis.grid() for axis in axes))
-                ]
-                losses = list(pool.map(partial(loss, name, branch), points, chunksize=8))
+                every = points(axes)
+                losses = list(pool.map(partial(loss, name, branch), every, chunksize=8))
                 shape = [len(axis.grid()) for axis in axes]
                 tables[f"{name}/{branch}"] = np.array(losses, dtype=np.float32).reshape(shape)
-                print(f"{name} {branch}: {len(points)} points, least loss {min(losses):.4f}", flush=True)
+                print(f"{name} {branch}: {len(every)} points, least loss {min(losses):.4f}", flush=True)
                 np.savez_compressed(TABLES, **tables)
     return 0
 
@@ -86,8 +83,8 @@ def loss(name: str, branch: str, params: Mapping[str, Any]) -> float:
     return float(-np.log(np.maximum(probabilities[range(len(y)), y], LEAST_PROBABILITY)).mean())
 
 
-@cache
-def _data(name: str) -> tuple[np.ndarray, np.ndarray]:
+def loaded(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """All samples (n, features) and targets (n,) of the data that a problem's name begins with."""
     load = {
         "digits": datasets.load_digits,
         "wine": datasets.load_wine,
@@ -95,6 +92,12 @@ def _data(name: str) -> tuple[np.ndarray, np.ndarray]:
         "diabetes": datasets.load_diabetes,
     }[name.split("-")[0]]
     x, y = load(return_X_y=True)
+    return x, y
+
+
+@cache
+def _data(name: str) -> tuple[np.ndarray, np.ndarray]:
+    x, y = loaded(name)
     some = np.random.default_rng(0).permutation(len(x))[:MOST_SAMPLES]
     return x[some], y[some]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 FILE = "cells.jsonl"
 
+C = TypeVar("C", bound="Kept")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sampler:
-    """A sampler by its name here; `settings` are those of tpeak's on the wire, beside the defaults."""
+class Spec:
+    """A sampler or a pruner by its name here; `settings` are those of tpeak's on the wire, beside the defaults."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -26,10 +28,29 @@ class Sampler:
             return self.name
         return f"{self.name}:{json.dumps(self.settings, sort_keys=True, separators=(',', ':'))}"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler(Spec):
+    """A sampler of either service."""
+
     @property
     def of_tpeak(self) -> bool:
         """Whether the server has it."""
         return not self.name.startswith("optuna")
+
+
+class Kept(Protocol):
+    """One study as the cache keeps it."""
+
+    @property
+    def key(self) -> tuple[str | int, ...]:
+        """What the study was."""
+        ...
+
+    @property
+    def trials(self) -> int:
+        """How long it was."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,29 +82,29 @@ class Cell:
         return self.noiseless[best]
 
 
-class Cache:
-    """Cells in a file of JSON lines below a folder; the longest study stands for shorter ones."""
+class Cache(Generic[C]):
+    """Cells of one kind in a file of JSON lines below a folder; the longest study stands for shorter ones."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: type[C], file: str = FILE) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / FILE
-        self._cells: dict[tuple[str, str, str, str, int], Cell] = {}
+        self._path = folder / file
+        self._cells: dict[tuple[str | int, ...], C] = {}
         if self._path.exists():
             for line in self._path.read_text().splitlines():
-                self._keep(Cell(**json.loads(line)))
+                self._keep(kind(**json.loads(line)))
 
-    def find(self, key: tuple[str, str, str, str, int], trials: int) -> Cell | None:
+    def find(self, key: tuple[str | int, ...], trials: int) -> C | None:
         """The cell, if it is there and long enough."""
         cell = self._cells.get(key)
         return cell if cell is not None and cell.trials >= trials else None
 
-    def add(self, cell: Cell) -> None:
+    def add(self, cell: C) -> None:
         """Appends in one write, so that several runs may share the file."""
         self._keep(cell)
         with self._path.open("a") as file:
-            file.write(json.dumps(asdict(cell)) + "\n")
+            file.write(json.dumps(asdict(cell)) + "\n")  # type: ignore[call-overload]
 
-    def _keep(self, cell: Cell) -> None:
+    def _keep(self, cell: C) -> None:
         known = self._cells.get(cell.key)
         if known is None or known.trials < cell.trials:
             self._cells[cell.key] = cell
@@ -91,10 +112,15 @@ class Cache:
 
 def parse_samplers(text: str) -> list[Sampler]:
     """The samplers of `tpe,tpe:{"n_ei_candidates":64},optuna5`, in order."""
-    return list(_parsed(re.split(r",(?![^{]*\})", text)))
+    return [Sampler(**parsed(part)) for part in split(text, ",")]
 
 
-def _parsed(parts: Iterable[str]) -> Iterable[Sampler]:
-    for part in parts:
-        name, _, settings = part.partition(":")
-        yield Sampler(name=name, settings=json.loads(settings) if settings else {})
+def split(text: str, mark: str) -> list[str]:
+    """The parts between marks that are outside of braces."""
+    return re.split(rf"{re.escape(mark)}(?![^{{]*\}})", text)
+
+
+def parsed(part: str) -> dict[str, Any]:
+    """Name and settings of `tpe:{"n_ei_candidates":64}`."""
+    name, _, settings = part.partition(":")
+    return {"name": name, "settings": json.loads(settings) if settings else {}}

@@ -39,10 +39,7 @@ class OptunaStudy:
     """One study that is minimized; its trials are Optuna's own. `arguments` are the sampler's for the problem."""
 
     def __init__(self, name: str, seed: int, objectives: int = 1, arguments: Mapping[str, Any] | None = None) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = _sampler(name, seed, dict(arguments or {}))
+        sampler = sampler_of(name, seed, dict(arguments or {}))
         self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * objectives)
         # Samplers stop the study where nothing is left, which they may in this loop alone.
         self._study._thread_local.in_optimize_loop = True
@@ -56,6 +53,14 @@ class OptunaStudy:
     def tell(self, trial: optuna.Trial, value: float | Sequence[float]) -> None:
         """Finishes the trial."""
         self._study.tell(trial, value)
+
+
+def sampler_of(name: str, seed: int, arguments: dict[str, Any]) -> optuna.samplers.BaseSampler:
+    """The sampler by its name here; Optuna says no more than errors from then on."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return _sampler(name, seed, arguments)
 
 
 def _sampler(name: str, seed: int, arguments: dict[str, Any]) -> optuna.samplers.BaseSampler:

@@ -35,10 +35,10 @@ SOURCES = ("samplers", "service/history.py", "service/proposing.py", "domain/dis
 """What a suggestion depends on, below the package."""
 
 
-def version() -> str:
-    """A digest of the sources that a suggestion depends on."""
+def version(sources: Sequence[str] = SOURCES) -> str:
+    """A digest of sources, by default of those that a suggestion depends on."""
     root = Path(tpeak_server.__file__).parent
-    files = sorted(path for source in SOURCES for path in [root / source, *(root / source).rglob("*.py")])
+    files = sorted(path for source in sources for path in [root / source, *(root / source).rglob("*.py")])
     digest = hashlib.blake2b(digest_size=6)
     for file in files:
         if file.is_file():

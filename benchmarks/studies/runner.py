@@ -23,7 +23,7 @@ class Interpreters:
     """Which interpreter runs a sampler, and its processes: each thread has its own."""
 
     def __init__(self, *, script: str, cache: Path, optuna4: str | None) -> None:
-        self.cache = Cache(cache)
+        self.cache = Cache(cache, Cell)
         self._script = script
         self._folder = cache
         self._optuna4 = optuna4

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
-from problems.grids import Axis, Tree
+from problems.grids import Axis, Tree, points
+from tests.benchmarks.problems.given import Given
 
 RATE = Axis(name="rate", low=1e-4, high=1.0, count=3, log=True)
 WIDTH = Axis(name="width", low=8, high=32, count=3, log=True, whole=True)
 KIND = Axis(name="kind", choices=("a", "b"))
 
 
-class Given:
-    """A trial whose parameters are given."""
-
-    def __init__(self, **params: Any) -> None:
-        self._params = params
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None
-    ) -> float:
-        return float(self._params[name])
-
-    def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
-        return int(self._params[name])
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._params[name]
-
-
 def test_the_grid_of_an_axis_is_even_on_its_scale() -> None:
     assert np.allclose(RATE.grid(), [1e-4, 1e-2, 1.0])
     assert (WIDTH.grid(), KIND.grid()) == ([8, 16, 32], ["a", "b"])
+
+
+def test_the_points_of_axes_are_all_combinations_of_theirs() -> None:
+    assert points([KIND, WIDTH])[1:4] == [
+        {"kind": "a", "width": 16},
+        {"kind": "a", "width": 32},
+        {"kind": "b", "width": 8},
+    ]
 
 
 def test_between_the_grid_points_losses_are_interpolated() -> None:

@@ -25,11 +25,11 @@ def test_the_trial_that_looked_best_counts_without_its_noise() -> None:
 
 
 def test_a_longer_study_stands_for_shorter_ones(tmp_path: Path) -> None:
-    Cache(tmp_path).add(CELL)
-    again = Cache(tmp_path)
+    Cache(tmp_path, Cell).add(CELL)
+    again = Cache(tmp_path, Cell)
     assert (again.find(CELL.key, 2), again.find(CELL.key, 4)) == (CELL, None)
     again.add(longer := replace(CELL, trials=4, told=[*CELL.told, 0.0], noiseless=[*CELL.noiseless, 0.0]))
-    assert Cache(tmp_path).find(CELL.key, 2) == longer
+    assert Cache(tmp_path, Cell).find(CELL.key, 2) == longer
 
 
 def test_samplers_may_have_settings() -> None:
