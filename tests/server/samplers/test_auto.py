@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tpeak_server.domain.distributions import FloatDistribution, Space
-from tpeak_server.domain.observations import Floats, View, Warm
+from tpeak_server.domain.observations import Floats, Outcome, View, Warm
 from tpeak_server.samplers.auto import AutoSampler
 from tpeak_server.samplers.gp import GPSampler
 from tpeak_server.samplers.seam import Stream
@@ -56,6 +56,17 @@ def test_where_very_many_run_tpe_keeps_them_apart(view_of: Views, columns_of: Co
     view, running = view_of(columns, columns["x"] ** 2), columns_of(PLANE, 251, seed=1)
     (found,) = AutoSampler().suggest(view, PLANE, running, [stream_of(271)])
     assert found.origin == "tpe (many running)"
+
+
+@pytest.mark.parametrize(("pruned", "origin"), [(5, "gp (few trials)"), (6, "tpe (many pruned)")])
+def test_where_more_than_a_quarter_is_pruned_tpe_ranks_them(
+    view_of: Views, columns_of: Columns, stream_of: Streams, pruned: int, origin: str
+) -> None:
+    columns = columns_of(PLANE, 20)
+    outcome = [Outcome.PRUNED] * pruned + [Outcome.COMPLETE] * (20 - pruned)
+    view, nothing = view_of(columns, columns["x"] ** 2, outcome=outcome), {name: np.empty(0) for name in PLANE}
+    (found,) = AutoSampler().suggest(view, PLANE, nothing, [stream_of(20)])
+    assert found.origin == origin
 
 
 def test_other_studies_are_tpes_as_long_as_they_count(view_of: Views, columns_of: Columns, stream_of: Streams) -> None:
