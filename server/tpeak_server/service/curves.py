@@ -224,9 +224,11 @@ def _looked_at(study: Study) -> tuple[int, float]:
 
 
 def _reported(curve: Mapping[int, tuple[float, ...]]) -> Reported:
+    """A whole curve. An imported one may have reports of different widths: what one lacks is NaN."""
     steps = sorted(curve)
-    places = zip(*(curve[step] for step in steps), strict=True)
-    return Reported(array("q", steps), tuple(array("d", place) for place in places))
+    width = max(len(values) for values in curve.values())
+    whole = ((*curve[step], *[math.nan] * (width - len(curve[step]))) for step in steps)
+    return Reported(array("q", steps), tuple(array("d", place) for place in zip(*whole, strict=True)))
 
 
 def _remove(losses: array[float], loss: float) -> None:

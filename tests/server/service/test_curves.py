@@ -134,6 +134,11 @@ def test_of_several_objectives_it_follows_the_one_that_the_rule_names() -> None:
     assert curves.best == Curve(number=0, steps=(0,), losses=(1.0,))
 
 
+def test_what_a_report_lacks_beside_wider_ones_is_nan() -> None:
+    curves = curves_of(record(0, COMPLETE, {0: (1.0,), 1: (1.0, 5.0)}, 1.0, 5.0), study=BOTH)
+    assert ([*curves.losses_at(0)], [*curves.losses_at(1)]) == ([], [-5.0])
+
+
 VALUES = st.sampled_from([NAN, INF, -INF, 0.0, -0.0, 0.5, 1.0])
 SHAPES = st.dictionaries(st.integers(0, 6), VALUES, max_size=5)
 

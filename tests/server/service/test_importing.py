@@ -160,6 +160,14 @@ def test_the_next_suggestions_are_the_same(make_study: Callable[..., Any], impor
         copy.tell(other, values=[0.5])
 
 
+def test_reports_of_different_widths_leave_a_study_that_goes_on(make_study: Callable[..., Any]) -> None:
+    study = make_study()
+    reports = [{"epoch": 0, "step": 1, "values": [0.5]}, {"epoch": 0, "step": 2, "values": [0.5, 0.75]}]
+    line = {"type": "trial", "number": 0, "state": "complete", "values": [1.0], "told_epoch": 0, "reports": reports}
+    assert study.post("import", {"request_id": "widths", "lines": [line]}).status_code == 200
+    assert [study.asked(replica=replica).status_code for replica in (0, 1)] == [200, 200]
+
+
 def test_prune_decisions_see_the_same_curves(make_study: Callable[..., Any], imports: Callable[..., Any]) -> None:
     study = make_study(pruner={"name": "median", "n_startup_trials": 1}, max_trials=9)
     for value in (0.0, 1.0, 2.0):
