@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tpeak_server.domain.observations import Floats, Outcome, Reports, View
 
-MOST_STAGES = 32
+MOST_STAGES = 16
 
 PRIOR = 1.0
 """As many trials as this are worth what is believed without any: that a trial keeps its distance to the others."""
@@ -74,10 +74,11 @@ def _reached(view: View, reports: Reports, stages: NDArray[np.int64]) -> Floats:
 
 def _lines(reached: Floats) -> Floats:
     """From the loss at each stage to the final one: intercept and slope (s, 2)."""
-    lines = np.empty((reached.shape[1] - 1, 2))
+    columns = [_cut(column) for column in reached.T]
+    lines = np.empty((len(columns) - 1, 2))
     intercept, slope = 0.0, 1.0
     for stage in reversed(range(len(lines))):
-        here, there = _cut(reached[:, stage]), _cut(reached[:, stage + 1])
+        here, there = columns[stage : stage + 2]
         both = np.isfinite(here) & np.isfinite(there)
         if both.any():
             own = _line(here[both], there[both])
@@ -89,17 +90,18 @@ def _lines(reached: Floats) -> Floats:
 def _line(x: Floats, y: Floats) -> tuple[float, float]:
     """The intercept and slope, not below 0, of the line through (n,) points."""
     middle, to = float(x.mean()), float(y.mean())
-    spread = float(((x - middle) ** 2).sum())
+    off = x - middle
+    spread = float(off @ off)
     prior = PRIOR * spread / len(x)
-    slope = max(float(((x - middle) * (y - to)).sum()) + prior, 0.0) / (spread + prior) if spread > 0 else 1.0
+    slope = max(float(off @ (y - to)) + prior, 0.0) / (spread + prior) if spread > 0 else 1.0
     return to - slope * middle, slope
 
 
 def _cut(losses: Floats) -> Floats:
     """The losses (n,), those that are far above the others at a limit; NaN as it is."""
-    known = losses[np.isfinite(losses)]
+    known = np.sort(losses)[: np.count_nonzero(np.isfinite(losses))]
     if not len(known):
         return losses
-    median = float(np.median(known))
-    limit: Floats = np.minimum(losses, median + SPAN * (median - float(known.min())))
+    median = known[len(known) // 2]
+    limit: Floats = np.minimum(losses, median + SPAN * (median - known[0]))
     return limit
