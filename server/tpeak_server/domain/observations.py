@@ -94,10 +94,29 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """What a view's trials reported of their only objective on the way, as losses, one trial after the other.
+
+    Trial i has `losses[starts[i]:starts[i + 1]]` at the `steps` in the same places, which ascend. Losses may be NaN or
+    infinite.
+    """
+
+    starts: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    losses: Floats
+
+    def first(self, count: int) -> Reports:
+        """Those of the first trials alone."""
+        end = self.starts[count]
+        return Reports(starts=self.starts[: count + 1], steps=self.steps[:end], losses=self.losses[:end])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The finished trials of a study at one `seq`, in trial order. Nobody writes to its arrays.
 
     `tried` is every trial there is, whatever its state, where the sampler or a discrete space asks for it, else None.
+    `reports` are there where some of them were pruned, while they are few.
     """
 
     seq: int
@@ -112,6 +131,7 @@ class View:
     signs: Sequence[float] = (1.0,)
     generations: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
     warm: Warm | None = None
+    reports: Reports | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

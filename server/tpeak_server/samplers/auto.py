@@ -21,7 +21,7 @@ MOST_TRIALS, MOST_COORDINATES = 250, 5_000
 MOST_PENDING = 250
 
 MOST_PRUNED = 0.25
-"""The share of pruned trials above which these are worth TPE, which ranks them: to the process all are as bad."""
+"""The share of pruned trials above which these are worth TPE, which ranks them: without reports the process cannot."""
 
 LEAST_STRENGTH = 1.0
 """As many own trials as other studies must count for to be worth TPE, which takes them into account."""
@@ -30,7 +30,7 @@ LEAST_STRENGTH = 1.0
 class AutoSampler:
     """Expected improvement while it is affordable, TPE after that; a suggestion's origin says which, and why."""
 
-    version = f"auto-2 {GPSampler.version} {TPESampler.version}"
+    version = f"auto-3 {GPSampler.version} {TPESampler.version}"
 
     def __init__(self, *, n_startup_trials: int = 10, deduplicate: bool = True) -> None:
         self._gp = GPSampler(n_startup_trials=n_startup_trials, deduplicate=deduplicate)
@@ -75,7 +75,7 @@ class AutoSampler:
             return self._tpe, "many trials"
         if len(next(iter(pending.values()), ())) > MOST_PENDING:
             return self._tpe, "many running"
-        if np.count_nonzero(view.outcome == Outcome.PRUNED) > MOST_PRUNED * trials:
+        if view.reports is None and np.count_nonzero(view.outcome == Outcome.PRUNED) > MOST_PRUNED * trials:
             return self._tpe, "many pruned"
         if view.warm is not None and strengths(view.warm, finished(view)).sum() >= LEAST_STRENGTH:
             return self._tpe, "warm start"

@@ -12,7 +12,9 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tpeak_server.domain.observations import Curve
+import numpy as np
+
+from tpeak_server.domain.observations import Curve, Reports
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import TrialRecord, TrialState
 
@@ -36,6 +38,9 @@ class Reported:
         self.steps.insert(at, step)
         for place, value in zip(self.values, values, strict=True):
             place.insert(at, value)
+
+
+NOTHING = Reported(array("q"), (array("d"),))
 
 
 @dataclass(slots=True)
@@ -94,6 +99,22 @@ class Curves:
             self._best = self._curve(min(counting)[1]) if counting else None
             self._best_is_known = True
         return self._best
+
+    def reports(self, numbers: Sequence[int], most: int) -> Reports | None:
+        """What these trials reported of their only objective; None where that is more than so many reports."""
+        found = [self._of.get(number, NOTHING) for number in numbers]
+        starts = np.cumsum([0, *(len(reported.steps) for reported in found)])
+        if starts[-1] > most:
+            return None
+        steps, losses = array("q"), array("d")
+        for reported in found:
+            steps += reported.steps
+            losses += reported.values[0]
+        return Reports(
+            starts=starts,
+            steps=np.frombuffer(steps, dtype=np.int64),
+            losses=self._sign * np.frombuffer(losses, dtype=np.float64),
+        )
 
     def losses_at(self, step: int) -> Sequence[float]:
         """The losses of the complete trials at the step, ascending, without NaN."""

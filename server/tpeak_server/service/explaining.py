@@ -91,7 +91,7 @@ class Explaining:
             rebuilding = Rebuilding(past)
             async for page in events(connection, past):
                 await asyncio.to_thread(rebuilding.take_events, page)
-            async for part in parts(connection, past):
+            async for part in parts(connection, past, whole=rebuilding.few()):
                 await asyncio.to_thread(rebuilding.take, part)
         then = rebuilding.moment()
         apart = await asyncio.to_thread(_nearest, past, then)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
 from tpeak_server.domain.hosts import Host
-from tpeak_server.domain.observations import NONE, Floats, Outcome, Tries, View, Warm, generation_of
+from tpeak_server.domain.observations import NONE, Floats, Outcome, Reports, Tries, View, Warm, generation_of
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
 from tpeak_server.domain.warm import WarmSource, WarmTrial, internal
@@ -37,6 +37,11 @@ FIRST_ROWS = 256
 
 KEPT_PROPOSALS = 4096
 """Latest proposals that are kept by number: more than are ever created while a sampler's scene is kept."""
+
+
+FEW_TRIALS = 1_000
+FEW_REPORTS = 100_000
+"""Numbers of trials, and reports of all that finished, up to which a view has the reports."""
 
 
 class Column:
@@ -273,7 +278,14 @@ class History:
             signs=self.study.signs,
             generations={kind: generation[rows] for kind, generation in self._generations.items()},
             warm=self._warm_under(space),
+            reports=self._reports(rows),
         )
+
+    def _reports(self, rows: NDArray[np.int64]) -> Reports | None:
+        """What the trials reported where that tells more than how they ended, while they are few."""
+        few = len(rows) and rows[-1] < FEW_TRIALS and len(self.study.directions) == 1
+        pruned = few and bool((self._outcome[rows] == Outcome.PRUNED).any())
+        return self.curves.reports(rows.tolist(), FEW_REPORTS) if pruned else None
 
     def _warm_under(self, space: Mapping[str, Distribution]) -> Warm | None:
         """What the study began with, under the space's distributions: the same for every view of the space."""

@@ -17,7 +17,7 @@ from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.observations import Floats, View
 from tpeak_server.domain.trial import FINAL, Suggested, Trial, TrialRecord, TrialState
-from tpeak_server.service.history import History
+from tpeak_server.service.history import FEW_TRIALS, TEACHES, History
 from tpeak_server.storage.history import record_of
 from tpeak_server.storage.past import Part, Past, Row
 from tpeak_server.storage.rows import lease_from_row, report_from_row, suggested_from_row, trial_from_row
@@ -136,6 +136,14 @@ class Rebuilding:
                 self._follow(seq, kind, number, state, epoch)
             elif kind == "changed" and seq > self._past.seq:
                 self._found.settings.append(seq)
+
+    def few(self) -> bool:
+        """Whether finished trials were so few that the sampler could see their reports; known after all events."""
+        return max((n for n, course in self._courses.items() if self._had_ended(course)), default=0) < FEW_TRIALS
+
+    def _had_ended(self, course: Course) -> bool:
+        deleted = course.deleted is not None and course.deleted <= self._past.seq
+        return course.state in TEACHES and not deleted
 
     def take(self, part: Part) -> None:
         """Remembers what the trials were then."""

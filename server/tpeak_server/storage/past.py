@@ -44,7 +44,7 @@ PART = " WHERE study_id = %(study)s AND number BETWEEN %(first)s AND %(last)s"
 TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials{PART} ORDER BY number"
 LEASES = f"SELECT {LEASE_COLUMNS} FROM leases{PART}"
 SUGGESTIONS = f"SELECT {SUGGESTION_COLUMNS} FROM suggestions{PART} ORDER BY seq"
-# A sampler sees the deepest report alone; what was added has its reports in epoch 0, which has no lease.
+# Of many trials a sampler sees the deepest report alone; what was added has its reports in epoch 0, which has no lease.
 DEEPEST = f"""
 SELECT deepest.* FROM (
     SELECT number, epoch FROM leases{PART}
@@ -55,9 +55,9 @@ CROSS JOIN LATERAL (
     ORDER BY step DESC LIMIT 1) AS deepest
 """
 # An epoch that resumes another one has its steps too, up to the checkpoint.
-RESUMED = f"""
+WHOLE = f"""
 SELECT {REPORT_COLUMNS} FROM reports{PART} AND seq <= %(seq)s
-    AND number IN (SELECT number FROM leases{PART} AND resume_epoch IS NOT NULL)
+    AND (%(whole)s OR number IN (SELECT number FROM leases{PART} AND resume_epoch IS NOT NULL))
 """
 # No event tells of a report: of a trial that runs on, only its reports say that its worker was heard of since.
 REPORTED_SINCE = f"""
@@ -65,7 +65,7 @@ SELECT number FROM leases{PART} AND live AND EXISTS (
     SELECT FROM reports WHERE reports.study_id = leases.study_id AND reports.number = leases.number
         AND reports.epoch = leases.epoch AND seq > %(seq)s)
 """
-STATEMENTS = (TRIALS, LEASES, SUGGESTIONS, DEEPEST, RESUMED, REPORTED_SINCE)
+STATEMENTS = (TRIALS, LEASES, SUGGESTIONS, DEEPEST, WHOLE, REPORTED_SINCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,18 +140,18 @@ async def events(connection: Driver, past: Past) -> AsyncIterator[Sequence[Row]]
         after = page[-1][0]
 
 
-async def parts(connection: Driver, past: Past) -> AsyncIterator[Part]:
-    """The trials up to that one, in order."""
+async def parts(connection: Driver, past: Past, *, whole: bool) -> AsyncIterator[Part]:
+    """The trials up to that one, in order; `whole`: with every report up to the seq that is meant."""
     for first in range(0, past.number + 1, PAGE):
         last = min(first + PAGE - 1, past.number)
-        keys = {"study": past.study.id, "first": first, "last": last, "seq": past.seq}
+        keys = {"study": past.study.id, "first": first, "last": last, "seq": past.seq, "whole": whole}
         async with connection.pipeline():
             rows = [await connection.execute(statement, keys, binary=True) for statement in STATEMENTS]
-            trials, leases, suggestions, deepest, resumed, since = [await cursor.fetchall() for cursor in rows]
+            trials, leases, suggestions, deepest, others, since = [await cursor.fetchall() for cursor in rows]
         yield Part(
             trials=trials,
             leases=leases,
             suggestions=suggestions,
-            reports=[*deepest, *resumed],
+            reports=[*deepest, *others],
             reported_since=since,
         )

@@ -17,7 +17,7 @@ from tpeak_server.domain.distributions import (
     IntDistribution,
     Space,
 )
-from tpeak_server.domain.observations import NONE, Floats, Outcome, View, generation_of
+from tpeak_server.domain.observations import NONE, Floats, Outcome, Reports, View, generation_of
 from tpeak_server.samplers.layout import layout_of
 from tpeak_server.samplers.seam import Sampler, Stream
 
@@ -123,7 +123,7 @@ spaces = st.dictionaries(st.sampled_from("abcdef"), distributions(), min_size=1,
 def history_of(
     space: Space, count: int, *, seed: int, kind: str, size: int, missing: float, objectives: int = 1
 ) -> View:
-    """A history of everything: all outcomes, NaN and infinite losses, no generation, parameters that are not there."""
+    """A history of everything: all outcomes, wild losses and reports, no generation, parameters that are not there."""
     rng = np.random.default_rng(seed)
     layout = layout_of(space)
     rows = [layout.values(layout.uniform(rng.random(layout.dimensions))) for _ in range(count)]
@@ -131,17 +131,25 @@ def history_of(
     for column in columns.values():
         column[rng.random(count) < missing] = np.nan
     outcome = rng.choice([Outcome.COMPLETE, Outcome.PRUNED, Outcome.LOST], count, p=[0.8, 0.1, 0.1]).astype(np.int8)
-    loss = rng.choice([np.nan, np.inf, -np.inf, 0.0, 1.0, 2.0], (count, objectives))
+    wild = [np.nan, np.inf, -np.inf, 0.0, 1.0, 2.0]
+    loss = rng.choice(wild, (count, objectives))
     loss[outcome != Outcome.COMPLETE] = np.nan
-    reported = rng.random(count) < 0.5
+    reported = rng.integers(0, 3, count)
+    losses = rng.choice(wild, reported.sum())
+    ends = reported.cumsum()
+    last = np.append(losses, np.nan)[np.where(reported > 0, ends - 1, -1)]
+    reports = Reports(
+        starts=np.append(0, ends), steps=np.arange(reported.sum()) - np.repeat(ends - reported, reported), losses=losses
+    )
     return View(
         seq=count,
         numbers=np.cumsum(rng.integers(1, 3, count)),
         outcome=outcome,
         loss=loss,
-        last_step=np.where(reported, 3, -1),
-        last_loss=np.where(reported, loss[:, 0], np.nan),
+        last_step=reported - 1,
+        last_loss=last,
         violation=np.where(outcome == Outcome.LOST, np.inf, rng.choice([0.0, 0.0, 1.0], count)),
         columns=columns,
         generations={kind: (np.arange(count) // size - (rng.random(count) < 0.1)).astype(np.int32)},
+        reports=reports if objectives == 1 else None,
     )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tpeak_server.domain.distributions import FloatDistribution, Space
-from tpeak_server.domain.observations import Floats, Outcome, View, Warm
+from tpeak_server.domain.observations import Floats, Outcome, Reports, View, Warm
 from tpeak_server.samplers.auto import AutoSampler
 from tpeak_server.samplers.gp import GPSampler
 from tpeak_server.samplers.seam import Stream
@@ -58,8 +58,20 @@ def test_where_very_many_run_tpe_keeps_them_apart(view_of: Views, columns_of: Co
     assert found.origin == "tpe (many running)"
 
 
+def test_pruned_trials_are_the_process_s_where_it_knows_their_reports(
+    view_of: Views, columns_of: Columns, stream_of: Streams
+) -> None:
+    columns = columns_of(PLANE, 20)
+    reports = Reports(starts=np.arange(21), steps=np.ones(20, dtype=np.int64), losses=columns["x"] ** 2)
+    view = replace(
+        view_of(columns, columns["x"] ** 2, outcome=[Outcome.PRUNED] * 15 + [Outcome.COMPLETE] * 5), reports=reports
+    )
+    (found,) = AutoSampler().suggest(view, PLANE, {name: np.empty(0) for name in PLANE}, [stream_of(20)])
+    assert found.origin == "gp (few trials)"
+
+
 @pytest.mark.parametrize(("pruned", "origin"), [(5, "gp (few trials)"), (6, "tpe (many pruned)")])
-def test_where_more_than_a_quarter_is_pruned_tpe_ranks_them(
+def test_where_more_than_a_quarter_is_pruned_and_nothing_is_known_of_reports_tpe_ranks_them(
     view_of: Views, columns_of: Columns, stream_of: Streams, pruned: int, origin: str
 ) -> None:
     columns = columns_of(PLANE, 20)

@@ -51,6 +51,19 @@ def test_losses_at_a_step_are_those_of_complete_trials_ascending_without_nan() -
     assert [*curves.losses_at(2)] == []
 
 
+def test_reports_are_losses_by_step_one_trial_after_the_other() -> None:
+    curves = curves_of(
+        record(0, COMPLETE, {5: 3.0, 1: 4.0}, 3.0), record(2, PRUNED, {1: NAN}), record(3, COMPLETE, {}, 1.0),
+        record(7, PRUNED, {0: INF, 2: 2.0}), study=MAXIMIZED,
+    )  # fmt: skip
+    reports = curves.reports([0, 2, 3, 7], most=5)
+    assert reports is not None
+    assert (reports.starts.tolist(), reports.steps.tolist()) == ([0, 2, 3, 3, 5], [1, 5, 1, 0, 2])
+    assert [str(loss) for loss in reports.losses] == ["-4.0", "-3.0", "nan", "-inf", "-2.0"]
+    assert reports.first(2).losses.shape == (3,)
+    assert curves.reports([0, 2, 3, 7], most=4) is None
+
+
 def test_losses_of_a_study_that_maximizes_have_the_other_sign() -> None:
     curves = curves_of(record(0, COMPLETE, {0: 3.0}, 3.0), record(1, COMPLETE, {0: 1.0}, 1.0), study=MAXIMIZED)
     assert [*curves.losses_at(0)] == [-3.0, -1.0]

@@ -152,6 +152,19 @@ def test_a_study_grows_past_its_first_rows() -> None:
     assert column(history, "x", X) == [0.5, 0.25]
 
 
+def test_a_view_has_the_reports_of_its_trials_where_some_were_pruned_while_they_are_few() -> None:
+    def reports(*records: TrialRecord) -> list[float] | None:
+        found = History(delta(*records)).view({"x": X}).reports
+        return None if found is None else found.losses.tolist()
+
+    complete, running = record(0, curve={0: (1.0,), 1: (2.0,)}), record(1, TrialState.RUNNING, curve={0: (3.0,)})
+    assert reports(complete, running) is None
+    assert reports(complete, running, record(2, TrialState.PRUNED, curve={0: (4.0,)})) == [-1.0, -2.0, -4.0]
+    assert reports(complete, record(999, TrialState.PRUNED, curve={0: (4.0,)})) == [-1.0, -2.0, -4.0]
+    assert reports(complete, record(1000, TrialState.PRUNED, curve={0: (4.0,)})) is None
+    assert reports(complete, record(1, TrialState.PRUNED, curve=dict.fromkeys(range(99999), (4.0,)))) is None
+
+
 def test_the_distribution_given_last_is_a_name_s_current_one() -> None:
     history = History(delta())
     assert {name: one.id for name, one in history.current().items()} == {"x": 3, "y": 1, "k": 2}

@@ -29,7 +29,7 @@ class GPSampler:
     proposed twice, and an exhausted one has none left.
     """
 
-    version = "gp-2"
+    version = "gp-3"
 
     def __init__(
         self, *, n_startup_trials: int = 10, deterministic_objective: bool = False, deduplicate: bool = True

@@ -16,6 +16,7 @@ import numpy as np
 
 from tpeak_server.domain.distributions import Space
 from tpeak_server.domain.observations import Floats, View
+from tpeak_server.samplers.gp.extrapolation import extrapolated
 from tpeak_server.samplers.gp.fit import fit_scales
 from tpeak_server.samplers.gp.improvement import log_expected_improvement, log_feasible, log_scalarised_improvement
 from tpeak_server.samplers.gp.kernel import Inputs, Scales, inputs_of
@@ -126,12 +127,12 @@ class Surrogates:
                 return surrogate
         return None
 
-    def _fitted(self, view: View, space: Space) -> Surrogate:
+    def _fitted(self, seen: View, space: Space) -> Surrogate:
+        view, first = extrapolated(seen), extrapolated(_first(seen, _rung(seen)))
         model = self._models.model(view, space)
         layout, structure = model.layout, model.structure
         points = structure.active(layout.points(view.columns, len(view.numbers)))
         inputs = inputs_of(layout, points)
-        first = _first(view, _rung(view))
 
         def process(losses_of_first: Floats, losses: Floats) -> Posterior:
             return Posterior(self._fit(inputs.take(slice(len(first.numbers))), losses_of_first), inputs, losses)
@@ -152,7 +153,7 @@ class Surrogates:
             visited=model.visited,
         )
         with self._lock:
-            self._kept = ((view, dict(space), surrogate), *self._kept[: KEPT_SURROGATES - 1])
+            self._kept = ((seen, dict(space), surrogate), *self._kept[: KEPT_SURROGATES - 1])
         return surrogate
 
     def _fit(self, inputs: Inputs, loss: Floats) -> Scales:
@@ -189,4 +190,5 @@ def _first(view: View, count: int) -> View:
         last_loss=view.last_loss[:count],
         violation=view.violation[:count],
         columns={},
+        reports=view.reports.first(count) if view.reports is not None else None,
     )
