@@ -42,6 +42,9 @@ def _named(value: Any) -> Any:
 Value = Annotated[float, BeforeValidator(_named)]
 """A float that may be non-finite, by name."""
 
+Cost = Annotated[FiniteFloat, Field(ge=0.0)]
+"""What a report cost, in the user's unit."""
+
 Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Values = Annotated[list[Value], Field(min_length=1, max_length=MAX_VALUES)]
@@ -248,7 +251,7 @@ class StepReport(Body):
 
     step: int
     values: Values
-    cost: float | None = None
+    cost: Cost | None = None
 
     def domain(self) -> commands.Step:
         return commands.Step(step=self.step, values=tuple(self.values), cost=self.cost)

@@ -22,6 +22,7 @@ from tpeak_server.pruners import (
 
 COUNTS = {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 1, "objective": None}
 HALVING = {
+    "resource": "step",
     "min_resource": "auto",
     "reduction_factor": 4,
     "min_early_stopping_rate": 0,
@@ -50,6 +51,7 @@ FULL = [
     (
         {"name": "hyperband"},
         {
+            "resource": "step",
             "min_resource": 1,
             "max_resource": "auto",
             "reduction_factor": 3,
