@@ -37,7 +37,7 @@ GREATEST = sys.float_info.max
 
 _OBJECTIVE = Count(name="objective", most=MOST_OBJECTIVE, optional=True)
 
-_RESOURCE = Choice(name="resource", words=tuple(Resource), default=Resource.STEP.value)
+_RESOURCE = Choice(name="resource", words=tuple(word.value for word in Resource), default=Resource.STEP.value)
 
 _INTERVAL = (Count(name="n_warmup_steps", default=0), Count(name="interval_steps", default=1, least=1))
 
