@@ -12,6 +12,7 @@ from tpeak_server.domain.observations import KEEP, Curve, Decision
 from tpeak_server.domain.settings import AUTO
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Lease, Report, TrialRecord
+from tpeak_server.pruners.reasons import counted
 from tpeak_server.pruners.registry import build
 from tpeak_server.pruners.resource import Resource
 from tpeak_server.pruners.seam import Automatic, Pruner
@@ -87,7 +88,7 @@ def report(ledger: Ledger, command: ReportSteps, pruning: Pruning) -> Reported:
         ledger.writable()
         if not lease.live:
             raise LeaseLost(f"the lease of trial {command.number} has ended ({lease.ended}); stop working on it")
-        _check_width(command, ledger)
+        _check_widths(command, ledger)
         lease = ledger.note_used(lease, command.used)
         _store(ledger, lease, command, pruning)
     if lease.live:
@@ -167,11 +168,16 @@ def _same(stored: Report | None, values: tuple[float, ...]) -> bool:
     return stored is not None and repr(stored.values) == repr(values)
 
 
-def _check_width(command: ReportSteps, ledger: Ledger) -> None:
-    known = {len(values) for values in ledger.record(command.number).curve.values()}
+def _check_widths(command: ReportSteps, ledger: Ledger) -> None:
     for index, step in enumerate(command.steps):
-        known.add(len(step.values))
-        if len(known) > 1:
-            raise InvalidValue(
-                "every report of a trial needs the same number of values", where=f"/reports/{index}/values"
-            )
+        check_width(step, len(ledger.study.directions), f"/reports/{index}/values")
+
+
+def check_width(step: Step, objectives: int, where: str) -> None:
+    """Raises InvalidValue unless the report has a value for each objective of the study."""
+    if len(step.values) != objectives:
+        raise InvalidValue(
+            f"a report of this study needs {counted(objectives, 'value')}, one for each objective, got"
+            f" {len(step.values)}",
+            where=where,
+        )

@@ -82,7 +82,8 @@ def test_a_step_twice_in_one_report_has_its_first_value(study: Study) -> None:
         (1.7976931348623157e308, "Infinity"),
     ],
 )
-def test_values_are_stored_bit_for_bit(study: Study, value: Any, other: Any) -> None:
+def test_values_are_stored_bit_for_bit(make_study: MakeStudy, value: Any, other: Any) -> None:
+    study = make_study(directions=["minimize", "maximize"])
     trial = study.trial()
     study.report(trial, 0, value, other)
     for replica in (0, 1):
@@ -304,6 +305,27 @@ def test_another_number_of_values_than_before_is_refused_and_nothing_is_stored(s
         assert refused(reply) == (422, "invalid_value")
         assert reply.json()["where"] == "/reports/1/values"
     assert [report["step"] for report in study.get("/trials/0")["reports"]] == [0]
+
+
+@pytest.mark.parametrize(
+    ("directions", "values", "detail"),
+    [
+        (["minimize"], [0.5, 0.5], "a report of this study needs 1 value, one for each objective, got 2"),
+        (["minimize"] * 3, [0.5], "a report of this study needs 3 values, one for each objective, got 1"),
+        (["minimize"] * 2, [0.5] * 3, "a report of this study needs 2 values, one for each objective, got 3"),
+    ],
+)
+def test_a_report_has_a_value_for_each_objective(
+    make_study: MakeStudy, directions: list[str], values: list[float], detail: str
+) -> None:
+    study = make_study(directions=directions)
+    reply = study.report(study.trial(), 0, *values)
+    assert refused(reply) == (422, "invalid_value")
+    assert (reply.json()["where"], reply.json()["detail"]) == ("/reports/0/values", detail)
+    added = {"state": "failed", "reports": [{"step": 0, "values": values}]}
+    reply = study.post("trials", {"request_id": "add", "trials": [added]})
+    assert (reply.status_code, reply.json()["where"]) == (422, "/trials/0/reports/0/values")
+    assert study.get("/trials/0")["reports"] == []
 
 
 def test_a_lease_that_has_ended_reports_no_more_but_hears_its_answers_again(study: Study) -> None:
