@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic_core import PydanticCustomError
 
+from tpeak_server.api.strict_json import BeyondExact
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
 from tpeak_server.domain.errors import Invalid, InvalidDistribution, StudyNotFound, pointer
 from tpeak_server.domain.stopping import StopWhen
@@ -38,6 +40,14 @@ UNLIMITED = {"max_trials", "timeout_s", "max_host_failures", "stop_when"}
 def _named(value: Any) -> Any:
     return NON_FINITE.get(value, value) if isinstance(value, str) else value
 
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, BeyondExact):
+        raise PydanticCustomError("beyond_exact", "Input should lie within -2^53 .. 2^53")
+    return value
+
+
+ExactStep = Annotated[int, BeforeValidator(_exact)]
 
 Value = Annotated[float, BeforeValidator(_named)]
 """A float that may be non-finite, by name."""
@@ -249,7 +259,7 @@ class SuggestValue(Body):
 class StepReport(Body):
     """Intermediate values at a step."""
 
-    step: int
+    step: ExactStep
     values: Values
     cost: Cost | None = None
 
