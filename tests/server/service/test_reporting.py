@@ -296,6 +296,27 @@ def test_an_early_step_that_comes_late_is_stored_and_decides_nothing_but_what_th
     assert judged.get("/trials/1")["reports"] == [{"step": -3, "values": [9.0]}, {"step": 4, "values": [0.5]}]
 
 
+def test_steps_lie_anywhere_between_the_greatest_ones_and_none_of_them_is_lost(study: Study) -> None:
+    trial = study.trial()
+    steps = [2**53, -(2**53), 0, -1, 2**53 - 1]
+    for replica, step in enumerate(steps):
+        assert decision(study.report(trial, step, 0.5, replica=replica % 2))["kept"] == []
+    for replica in (0, 1):
+        reports = study.get("/trials/0", replica=replica)["reports"]
+        assert reports == [{"step": step, "values": [0.5]} for step in sorted(steps)]
+
+
+def test_a_step_beyond_the_greatest_is_refused_with_all_that_came_with_it(study: Study) -> None:
+    trial = study.trial()
+    for step in (2**53 + 1, -(2**53) - 1):
+        reports = [{"step": 0, "values": [0.5]}, {"step": step, "values": [0.5]}]
+        reply = study.of(trial, "report", {"reports": reports})
+        assert refused(reply) == (422, "invalid_request")
+        assert reply.json()["where"] == "/reports/1/step"
+        assert reply.json()["detail"] == "Input should lie within -2^53 .. 2^53"
+    assert study.get("/trials/0")["reports"] == []
+
+
 def test_another_number_of_values_than_before_is_refused_and_nothing_is_stored(study: Study) -> None:
     trial = study.trial()
     study.report(trial, 0, 0.5)
