@@ -34,14 +34,19 @@ from tpeak_server.service.reporting import Pruning
 SIZES = (100, 1_000, 10_000)
 STEPS = 100
 RULES: Mapping[str, Mapping[str, Any]] = {
-    "median": {},
-    "percentile": {"percentile": 25.0},
-    "threshold": {"upper": 1e9},
-    "patient": {"wrapped_pruner": {"name": "median"}, "patience": 5},
-    "wilcoxon": {},
-    "successive_halving": {},
-    "hyperband": {},
+    "median": {"name": "median"},
+    "percentile": {"name": "percentile", "percentile": 25.0},
+    "threshold": {"name": "threshold", "upper": 1e9},
+    "patient": {"name": "patient", "wrapped_pruner": {"name": "median"}, "patience": 5},
+    "wilcoxon": {"name": "wilcoxon"},
+    "successive_halving": {"name": "successive_halving"},
+    "successive_halving_cost": {"name": "successive_halving", "resource": "cost"},
+    "hyperband": {"name": "hyperband"},
+    "hyperband_cost": {"name": "hyperband", "resource": "cost"},
 }
+COST = 0.75
+"""What each report costs, in the studies of all rules: those that count steps keep the costs, too."""
+
 OPTUNAS: Mapping[str, Callable[[], optuna.pruners.BasePruner]] = {
     "median": optuna.pruners.MedianPruner,
     "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
@@ -66,7 +71,7 @@ class Reporting:
     """A study in memory with that many complete trials."""
 
     def __init__(self, rule: str, trials: int) -> None:
-        spec = resolve({"name": rule, **RULES[rule]})
+        spec = resolve(RULES[rule])
         self._trials = trials
         self._study = Study(
             id=1, name="s", directions=(Direction.MINIMIZE,), sampler={"name": "random"}, pruner=spec, seed=0
@@ -75,6 +80,7 @@ class Reporting:
             TrialRecord(
                 trial=Trial(number=number, state=TrialState.COMPLETE, values=(curve[-1],)),
                 curve={step: (value,) for step, value in enumerate(curve, 1)},
+                costs=dict.fromkeys(range(1, STEPS + 1), COST),
             )
             for number, curve in enumerate(curves(trials).tolist())
         ]
@@ -83,19 +89,24 @@ class Reporting:
 
     def decisions(self) -> list[float]:
         """The milliseconds of the decision on each report of one more trial, which is one of the middle."""
-        self._report({}, {0: (9.0,)})  # rungs are put together once
-        curve: dict[int, tuple[float, ...]] = {}
-        return [self._report(curve, {**curve, step: (middling(step),)}) for step in range(1, STEPS + 1)]
+        self._known = self._record({})
+        self._report({0: (9.0,)})  # rungs are put together once
+        self._known = self._record({})
+        return [self._report({step: (middling(step),)}) for step in range(1, STEPS + 1)]
 
-    def _report(self, known: dict[int, tuple[float, ...]], grown: Mapping[int, tuple[float, ...]]) -> float:
-        record = TrialRecord(trial=Trial(number=self._trials, state=TrialState.RUNNING), curve=grown)
+    def _record(self, curve: Mapping[int, tuple[float, ...]]) -> TrialRecord:
+        trial = Trial(number=self._trials, state=TrialState.RUNNING)
+        return TrialRecord(trial=trial, curve=curve, costs=dict.fromkeys(curve, COST))
+
+    def _report(self, reported: Mapping[int, tuple[float, ...]]) -> float:
+        record = self._record({**self._known.curve, **reported})
         ledger = Ledger(unread(self._history.clock), self._history)
         began = time.perf_counter()
-        self._pruning.decide(ledger, record, known)
+        self._pruning.decide(ledger, record, self._known)
         delta = self._delta([record])
         self._history.apply(delta)
         took = time.perf_counter() - began
-        known.update(grown)
+        self._known = record
         if ledger.changes.study is not None:
             self._study = ledger.study
             self._history.apply(self._delta([]))

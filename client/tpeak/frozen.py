@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,7 +36,8 @@ class FrozenTrial:
     An objective takes it in place of a Trial, to be computed again with the same parameters: `objective(best_trial)`.
     `fixed` are the values that an enqueued trial was given; `cause` says why a trial failed; `attempt` counts the
     workers that lost it; `origin` says where its parameters come from. `constraints` are met where they are at most 0.
-    `exempt` says that it is not to be pruned.
+    `exempt` says that it is not to be pruned. `intermediate_values` has a value for each step, or where the study has
+    several objectives a list of them; `intermediate_costs` what the reports cost that said so.
     """
 
     number: int
@@ -45,7 +46,7 @@ class FrozenTrial:
     params: dict[str, Any] = field(default_factory=dict)
     distributions: dict[str, Distribution] = field(default_factory=dict)
     user_attrs: dict[str, Any] = field(default_factory=dict)
-    intermediate_values: dict[int, float] = field(default_factory=dict)
+    intermediate_values: dict[int, Any] = field(default_factory=dict)
     datetime_start: datetime | None = None
     datetime_complete: datetime | None = None
     cause: str | None = None
@@ -54,6 +55,7 @@ class FrozenTrial:
     fixed: dict[str, Any] = field(default_factory=dict)
     constraints: dict[str, float] = field(default_factory=dict)
     exempt: bool = False
+    intermediate_costs: dict[int, float] = field(default_factory=dict)
 
     def __lt__(self, other: FrozenTrial) -> bool:
         return self.number < other.number
@@ -93,7 +95,7 @@ class FrozenTrial:
         """The trial's value of this parameter. Raises ValueError where it has none."""
         return self._param(name, CategoricalDistribution(choices))
 
-    def report(self, value: float, step: int) -> None:
+    def report(self, value: float | Sequence[float], step: int, *, cost: float | None = None) -> None:
         """Nothing: the trial is over."""
 
     def should_prune(self) -> bool:
@@ -127,7 +129,7 @@ def create_trial(
     params: dict[str, Any] | None = None,
     distributions: dict[str, Distribution] | None = None,
     user_attrs: dict[str, Any] | None = None,
-    intermediate_values: dict[int, float] | None = None,
+    intermediate_values: dict[int, Any] | None = None,
     constraints: dict[str, float] | None = None,
 ) -> FrozenTrial:
     """A trial computed elsewhere, for `Study.add_trial`.
@@ -182,7 +184,8 @@ def from_wire(row: Mapping[str, Any]) -> FrozenTrial:
         params={name: _external(value, distributions.get(name)) for name, value in row["params"].items()},
         distributions=distributions,
         user_attrs=row["user_attrs"],
-        intermediate_values={report["step"]: number_in(report["values"][0]) for report in row["reports"]},
+        intermediate_values=intermediate_values(row["reports"]),
+        intermediate_costs=intermediate_costs(row["reports"]),
         datetime_start=_time(row["started_at"]),
         datetime_complete=_time(row["finished_at"]),
         cause=row["cause"],
@@ -203,10 +206,7 @@ def to_wire(trial: FrozenTrial) -> dict[str, Any]:
         "params": plain(trial.params | trial.fixed if trial.state == TrialState.WAITING else trial.params),
         "distributions": specs(trial.distributions),
         "user_attrs": plain(trial.user_attrs),
-        "reports": [
-            {"step": int(step), "values": [number_out(float(value))]}
-            for step, value in sorted(trial.intermediate_values.items())
-        ],
+        "reports": _reports(trial),
     }
     if trial.values is not None:
         row["values"] = [number_out(value) for value in trial.values]
@@ -214,6 +214,27 @@ def to_wire(trial: FrozenTrial) -> dict[str, Any]:
         row["error"] = trial.cause
     row |= limits.to_wire(trial.constraints)
     return {name: value for name, value in row.items() if value not in ({}, [])}
+
+
+def intermediate_values(reports: Iterable[Mapping[str, Any]]) -> dict[int, Any]:
+    """By step the value of each report, a list where there are several."""
+    values = {report["step"]: [number_in(value) for value in report["values"]] for report in reports}
+    return {step: several[0] if len(several) == 1 else several for step, several in values.items()}
+
+
+def intermediate_costs(reports: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+    """By step the cost of each report that has one."""
+    return {report["step"]: float(report["cost"]) for report in reports if "cost" in report}
+
+
+def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
+    found = []
+    for step, value in sorted(trial.intermediate_values.items()):
+        values = value if isinstance(value, (list, tuple)) else [value]
+        report = {"step": int(step), "values": [number_out(float(each)) for each in values]}
+        cost = trial.intermediate_costs.get(step)
+        found.append(report if cost is None else report | {"cost": float(cost)})
+    return found
 
 
 def batches(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

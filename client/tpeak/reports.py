@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from tpeak.errors import Conflict, NotFound, TpeakError, Unavailable, UnexpectedReply
+from tpeak.errors import Conflict, InvalidValue, NotFound, TpeakError, Unavailable, UnexpectedReply
 from tpeak.heartbeat import Lease
 from tpeak.parcel import Parcel, restored
 from tpeak.states import TrialState
-from tpeak.wire import number_in, number_out
+from tpeak.wire import MAX_EXACT_INT, number_out
 
 if TYPE_CHECKING:
     from tpeak.routes import StudyRoutes
@@ -28,9 +29,10 @@ log = logging.getLogger("tpeak")
 
 
 class Reports:
-    """The values by step of one trial, sent under its lease; `used` tells the names of its parameters.
+    """The reports of one trial, sent under its lease; `used` tells the names of its parameters.
 
-    `earlier` are the steps of a former worker that count. Threads may share it: an objective may report from several.
+    `rows` are all of them by step, as the wire has them; `earlier` are those of a former worker that count. Threads may
+    share it: an objective may report from several.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Reports:
         used: Callable[[], list[str]],
         earlier: list[dict[str, Any]],
     ) -> None:
-        self.values = {report["step"]: number_in(report["values"][0]) for report in earlier}
+        self.rows = {row["step"]: row for row in earlier}
         self.prune = False
         self._number = number
         self._lease = lease
@@ -55,16 +57,17 @@ class Reports:
         self._loss_noted = False
         self._sending = threading.Lock()
 
-    def add(self, value: float, step: int) -> None:
-        """Send the value, with those that were held back. Of two values for a step the first counts."""
-        if step in self.values:
+    def add(self, row: dict[str, Any]) -> None:
+        """Send the report, with those that were held back. Of two for a step the first counts."""
+        step = row["step"]
+        if step in self.rows:
             warnings.warn(f"step {step} was reported before; its first value is kept", stacklevel=3)
             return
-        self.values[step] = value
+        self.rows[step] = row
         if self._lease.lost:
             self._note_loss()
             return
-        self._unsent.append({"step": step, "values": [number_out(value)]})
+        self._unsent.append(row)
         # Behind an undelivered one it gets a single attempt: training should not stand still at every step.
         with self._sending:
             self._send(deadline_s=0.0 if len(self._unsent) > 1 else None)
@@ -149,3 +152,47 @@ class Reports:
             self.prune = self.prune or TrialState(self._routes.trial(self._number)["state"]).is_finished()
         except TpeakError as failure:
             log.debug("trial %d: %s", self._number, failure)  # unknown: then it goes on
+
+
+def report_row(value: Any, step: Any, cost: Any, *, objectives: int) -> dict[str, Any]:
+    """A report as the wire has it. Raises TypeError and InvalidValue for what the server would refuse."""
+    values = [_as_float(value)] if objectives == 1 else _as_floats(value, objectives)
+    row: dict[str, Any] = {"step": as_step(step), "values": [number_out(number) for number in values]}
+    return row if cost is None else row | {"cost": _as_cost(cost)}
+
+
+def as_step(step: Any) -> int:
+    """The step as an integer. Raises TypeError, and InvalidValue for one below 0 or beyond 2^53."""
+    try:
+        number = int(step)
+    except (TypeError, ValueError):
+        raise TypeError(f"step must be an integer, got a {type(step).__name__}") from None
+    if not 0 <= number <= MAX_EXACT_INT:
+        raise InvalidValue(f"step must lie within 0 .. 2^53, got {number}")
+    return number
+
+
+def _as_floats(value: Any, objectives: int) -> list[float]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        what = type(value).__name__
+        raise TypeError(
+            f"the study has {objectives} objectives: report a sequence of {objectives} numbers, got a {what}"
+        )
+    numbers = [_as_float(each) for each in value]
+    if len(numbers) != objectives:
+        raise InvalidValue(f"the study has {objectives} objectives: report {objectives} numbers, got {len(numbers)}")
+    return numbers
+
+
+def _as_float(value: Any, name: str = "value") -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got a {type(value).__name__}") from None
+
+
+def _as_cost(cost: Any) -> float:
+    number = _as_float(cost, "cost")
+    if not 0.0 <= number < math.inf:
+        raise InvalidValue(f"cost must be finite and at least 0, got {number}")
+    return number

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from tpeak import constraints as limits
 from tpeak.distributions import CategoricalDistribution, Choice, Distribution, FloatDistribution, IntDistribution
 from tpeak.errors import AlreadyFinished, InvalidValue, Preempted
-from tpeak.frozen import FrozenTrial, create_trial
+from tpeak.frozen import FrozenTrial, create_trial, intermediate_costs, intermediate_values
 from tpeak.heartbeat import Lease
 from tpeak.outcome import Outcome
 from tpeak.parameters import Parameters
 from tpeak.parcel import Parcel
-from tpeak.reports import Reports
+from tpeak.reports import Reports, as_step, report_row
 from tpeak.states import TrialState
-from tpeak.wire import MAX_EXACT_INT, encode, plain
+from tpeak.wire import encode, plain
 
 if TYPE_CHECKING:
     from tpeak.study import Study
@@ -136,16 +136,19 @@ class Trial:
         """One of the choices: None, booleans, numbers or strings. See `suggest_float`."""
         return self._suggest(name, CategoricalDistribution(choices))
 
-    def report(self, value: float, step: int) -> None:
+    def report(self, value: float | Sequence[float], step: int, *, cost: float | None = None) -> None:
         """Tell the server the objective's value at a step, an integer from 0; `should_prune` then knows its decision.
 
-        Of two values for a step the first counts. While the server is out of reach the values are held back and sent
-        with the next report. Raises TypeError for a value that is no number, ValueError for a negative step.
+        In a study of several objectives `value` is a sequence with a number for each. `cost` is what the training since
+        the last report took, in whatever unit: seconds, samples. Of two reports for a step the first counts. While the
+        server is out of reach the reports are held back and sent with the next one. Raises TypeError for a value that
+        is no number, ValueError for a negative step, another number of values, and a cost that is negative, infinite or
+        NaN.
         """
-        number, step = _as_float(value), _as_step(step)
+        row = report_row(value, step, cost, objectives=len(self._study._directions))
         self._obey()
         self._need_running("nothing can be reported")
-        self._reports.add(number, step)
+        self._reports.add(row)
 
     def should_prune(self) -> bool:
         """Whether to give up, by raising TrialPruned: the server's decision on the last report, or a cancellation.
@@ -193,7 +196,7 @@ class Trial:
             raise TypeError(f"checkpoint must be a string or path, got a {type(checkpoint).__name__}")
         if len(place) > CHECKPOINT_CHARACTERS:
             raise InvalidValue(f"a checkpoint must have at most {CHECKPOINT_CHARACTERS} characters; give its path")
-        self._checkpoint = Checkpoint(checkpoint=place, step=None if step is None else _as_step(step))
+        self._checkpoint = Checkpoint(checkpoint=place, step=None if step is None else as_step(step))
 
     def release(self, checkpoint: str | os.PathLike[str] | None = None, step: int | None = None) -> None:
         """Give the trial back, so that another worker takes it up; the objective should return afterwards.
@@ -242,6 +245,7 @@ class Trial:
 
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
         """The trial, ended so, as this worker knows it."""
+        reports = list(self._reports.rows.values())
         return FrozenTrial(
             number=self._number,
             state=outcome.state,
@@ -250,27 +254,11 @@ class Trial:
             distributions=self.distributions,
             user_attrs=self.user_attrs,
             constraints=self.constraints,
-            intermediate_values=dict(self._reports.values),
+            intermediate_values=intermediate_values(reports),
+            intermediate_costs=intermediate_costs(reports),
             datetime_start=self._started,
             datetime_complete=datetime.now(UTC),
             cause=outcome.cause,
             origin=self._origin,
             attempt=self._attempt,
         )
-
-
-def _as_float(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"value must be a number, got a {type(value).__name__}") from None
-
-
-def _as_step(step: Any) -> int:
-    try:
-        number = int(step)
-    except (TypeError, ValueError):
-        raise TypeError(f"step must be an integer, got a {type(step).__name__}") from None
-    if not 0 <= number <= MAX_EXACT_INT:
-        raise InvalidValue(f"step must lie within 0 .. 2^53, got {number}")
-    return number

@@ -83,6 +83,7 @@ def test_an_objective_can_be_computed_again_from_a_frozen_trial():
         lr = trial.suggest_float("lr", 1e-5, 1.0, log=True)
         layers = trial.suggest_int("layers", 1, 8)
         trial.report(0.5, 0)
+        trial.report([0.5, 0.5], 1, cost=1.5)
         assert not trial.should_prune()
         trial.set_user_attr("again", True)
         return lr, layers, trial.suggest_categorical("opt", ["adam", "sgd"])
@@ -139,6 +140,18 @@ def test_a_waiting_trial_is_added_with_the_values_it_was_given_and_a_finished_on
     assert to_wire(waiting) == {"state": "waiting", "params": {"x": 5}}
     failed = FrozenTrial(number=1, state=TrialState.FAILED, fixed={"x": 5})
     assert to_wire(failed) == {"state": "failed"}
+
+
+def test_reports_of_several_objectives_are_lists_and_come_back_as_they_were_with_their_costs():
+    reports = [
+        {"step": 0, "values": [0.5, "NaN"], "cost": 1.5},
+        {"step": 3, "values": [0.25, 1.0], "cost": 0.0},
+        {"step": 4, "values": [0.25, "Infinity"]},
+    ]
+    trial = from_wire(WIRE | {"values": [0.25, 1.0], "reports": reports})
+    assert (trial.intermediate_values[3], trial.last_step) == ([0.25, 1.0], 4)
+    assert trial.intermediate_costs == {0: 1.5, 3: 0.0}
+    assert to_wire(trial)["reports"] == reports
 
 
 def test_states_have_optunas_names_too():

@@ -37,6 +37,9 @@ OWN = {
     "RandomSampler.__init__": ["deduplicate"],
     "GPSampler.__init__": ["deduplicate"],
     **{f"{name}.__init__": ["objective"] for name in RULES},
+    **{f"{name}.__init__": ["objective", "resource"] for name in ("SuccessiveHalvingPruner", "HyperbandPruner")},
+    "Trial.report": ["cost"],
+    "FrozenTrial.report": ["cost"],
 }
 
 STUDY = ("ask", "tell", "optimize", "enqueue_trial", "add_trial", "add_trials", "get_trials", "set_user_attr", "stop")

@@ -18,14 +18,14 @@ FLOAT = {"type": "float", "low": 0.0, "high": 1.0}
 @pytest.fixture
 def ask(study, server):
     """A trial as the server issues it."""
+    return lambda **issued: issued_by(server, study, **issued)
 
-    def issue(**issued):
-        server.on("POST", ASK, server.issues(0, **issued))
-        trial = study.ask()
-        server.sent.clear()
-        return trial
 
-    return issue
+def issued_by(server, study, **issued):
+    server.on("POST", ASK, server.issues(0, **issued))
+    trial = study.ask()
+    server.sent.clear()
+    return trial
 
 
 def proposing(value, spec=FLOAT, name="x"):
@@ -144,6 +144,71 @@ def test_reports_that_are_not_finite_travel_as_words(ask, server, value, word):
     assert server.bodies(REPORT)[0]["reports"] == [{"step": 0, "values": [word]}]
 
 
+def test_of_several_objectives_a_report_has_a_number_for_each(two_objectives, server):
+    trial = issued_by(server, two_objectives)
+    for step, values in enumerate(([0.5, 1], (0.25, math.nan), np.array([1.0, -math.inf]), [np.float32(0.5), True])):
+        trial.report(values, step)
+    assert [body["reports"][0]["values"] for body in server.bodies(REPORT)] == [
+        [0.5, 1.0],
+        [0.25, "NaN"],
+        [1.0, "-Infinity"],
+        [0.5, 1.0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (0.5, TypeError, "the study has 2 objectives: report a sequence of 2 numbers, got a float"),
+        ("12", TypeError, "the study has 2 objectives: report a sequence of 2 numbers, got a str"),
+        ([0.5], InvalidValue, "the study has 2 objectives: report 2 numbers, got 1"),
+        ([0.5, 0.5, 0.5], InvalidValue, "the study has 2 objectives: report 2 numbers, got 3"),
+        ([0.5, None], TypeError, "value must be a number, got a NoneType"),
+    ],
+)
+def test_another_number_of_values_than_objectives_is_an_error_at_once(two_objectives, server, value, error, message):
+    trial = issued_by(server, two_objectives)
+    with pytest.raises(error, match=f"^{message}$"):
+        trial.report(value, 0)
+    assert server.bodies(REPORT) == []
+
+
+def test_of_one_objective_a_report_is_a_number(ask, server):
+    with pytest.raises(TypeError, match=r"^value must be a number, got a list$"):
+        ask().report([0.5], 0)
+    assert server.bodies(REPORT) == []
+
+
+def test_a_cost_goes_along_where_it_is_given(ask, server):
+    trial = ask()
+    for step, cost in enumerate((1.5, 0, np.float32(0.25), None)):
+        trial.report(0.5, step, cost=cost)
+    assert [body["reports"] for body in server.bodies(REPORT)] == [
+        [{"step": 0, "values": [0.5], "cost": 1.5}],
+        [{"step": 1, "values": [0.5], "cost": 0.0}],
+        [{"step": 2, "values": [0.5], "cost": 0.25}],
+        [{"step": 3, "values": [0.5]}],
+    ]
+
+
+@pytest.mark.parametrize("cost", [-1.0, -1e-300, math.nan, math.inf, -math.inf])
+def test_a_cost_is_finite_and_not_negative(ask, server, cost):
+    with pytest.raises(ValueError, match=r"^cost must be finite and at least 0, got "):
+        ask().report(0.5, 0, cost=cost)
+    assert server.bodies(REPORT) == []
+
+
+def test_a_cost_is_a_number(ask):
+    with pytest.raises(TypeError, match=r"^cost must be a number, got a list$"):
+        ask().report(0.5, 0, cost=[1.0])
+
+
+def test_a_step_beyond_what_a_double_holds_is_a_value_error(ask, server):
+    for step in (2**53 + 1, -(2**53) - 1):
+        with pytest.raises(ValueError, match=r"step must lie within 0 \.\. 2\^53"):
+            ask().report(0.5, step)
+
+
 def test_what_can_be_cast_is_reported(ask, server):
     ask().report(np.float32(0.5), np.int64(3))
     assert server.bodies(REPORT)[0]["reports"] == [{"step": 3, "values": [0.5]}]
@@ -260,6 +325,35 @@ def test_reports_held_back_are_kept_on_disk_with_the_result(ask, study, server, 
     server.on("POST", TELL, {"seq": 1})
     spool.resend(client)
     assert server.paths() == [f"POST {REPORT}", f"POST {TELL}"]
+
+
+def test_reports_held_back_keep_all_their_values_and_costs_over_the_disk(
+    two_objectives, server, spool, client, report_reply
+):
+    trial = issued_by(server, two_objectives)
+    for path in (REPORT, TELL):
+        server.on("POST", path, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report([0.5, math.nan], 0, cost=1.5)
+    trial.report([0.25, 0.75], 1)
+    with pytest.warns(UserWarning, match="kept in"):
+        told = two_objectives.tell(trial, [0.25, 0.75])
+    assert (told.intermediate_values[1], told.intermediate_costs) == ([0.25, 0.75], {0: 1.5})
+    server.sent.clear()
+    server.on("POST", REPORT, report_reply())
+    server.on("POST", TELL, {"seq": 1})
+    spool.resend(client)
+    (body,) = server.bodies(REPORT)
+    assert body["reports"] == [
+        {"step": 0, "values": [0.5, "NaN"], "cost": 1.5},
+        {"step": 1, "values": [0.25, 0.75]},
+    ]
+
+
+def test_the_steps_of_an_earlier_attempt_keep_their_values_and_costs(two_objectives, server):
+    earlier = [{"step": 0, "values": ["NaN", 0.5], "cost": 2.5}, {"step": 1, "values": [1.0, 0.25]}]
+    told = two_objectives.tell(issued_by(server, two_objectives, reports=earlier), [0.5, 0.5])
+    assert (told.intermediate_values[1], told.intermediate_costs) == ([1.0, 0.25], {0: 2.5})
 
 
 def test_after_a_lost_lease_the_objective_may_finish_with_one_warning(ask, server, refusal, recwarn, row_of):

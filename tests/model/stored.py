@@ -108,7 +108,8 @@ def shown(history: History) -> dict[str, str]:
     for number, record in sorted(history.unfinished.items()):
         timeless = replace(record.trial, created_at=None, started_at=None, finished_at=None, user_attrs={})
         leases = [lease and replace(lease, remaining_s=0.0, age_s=0.0) for lease in (record.lease, record.resume)]
-        curves = [sorted(curve.items()) for curve in (record.curve, record.inherited)]
+        by_step = (record.curve, record.costs, record.inherited, record.inherited_costs)
+        curves = [sorted(one.items()) for one in by_step]
         known = [sorted(record.trial.user_attrs.items()), sorted(record.suggested.items()), record.prune_reason]
         all_shown[f"trial {number}"] = [timeless, leases, curves, known]
     with np.printoptions(threshold=10**9):

@@ -37,21 +37,21 @@ class StrictRequest(Request):
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def json(self) -> Any:
-        """What the body says. Raises Refused where it is not strict JSON."""
+    async def json(self, *, typed: bool = False) -> Any:
+        """What the body says; see `strict_json.parse`. Raises Refused where it is not strict JSON."""
         if hasattr(self, "_json"):
             return self._json
         try:
-            return strict_json.parse(await self.body())
+            return strict_json.parse(await self.body(), typed=typed)
         except strict_json.MalformedJson as error:
             raise Refused(400, "malformed_body", f"the body is not JSON as accepted here: {error}") from None
 
-    async def strict_body(self) -> dict[str, Any]:
+    async def strict_body(self, *, typed: bool = False) -> dict[str, Any]:
         """The object that the body is, if it comes as JSON. Raises Refused and Invalid."""
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise Refused(415, "unsupported_media_type", "send the body with Content-Type: application/json")
-        body = await self.json()
+        body = await self.json(typed=typed)
         if not isinstance(body, dict):
             raise Invalid("the body must be a JSON object", where="")
         return body

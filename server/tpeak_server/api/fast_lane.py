@@ -56,7 +56,8 @@ class FastLane:
 
 async def _handle(request: StrictRequest, hot: re.Match[str]) -> Response:
     handler, body_type = OF_STUDY[hot["ask"]] if hot["ask"] else OF_TRIAL[hot["verb"]]
-    body = await request.strict_body()
+    # A report's step may be an integer beyond 2^53: nothing is malformed then but that one field.
+    body = await request.strict_body(typed=body_type is requests.ReportSteps)
     arguments: dict[str, Any] = {"study": await routes.study_id(hot["study"]), "app": request.app.state.application}
     if hot["number"]:
         arguments["number"] = int(hot["number"])

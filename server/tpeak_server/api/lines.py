@@ -23,6 +23,7 @@ from tpeak_server.api.requests import (
     Attrs,
     Body,
     ConstraintNames,
+    Cost,
     Key,
     Name,
     Scalar,
@@ -256,7 +257,7 @@ class ReportEntry(Body):
     epoch: Count
     step: Step
     values: Values
-    cost: float | None = None
+    cost: Cost | None = None
     at: Moment | None = None
     prune: bool = False
     reason: Text | None = None

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic_core import PydanticCustomError
 
+from tpeak_server.api.strict_json import BeyondExact
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
 from tpeak_server.domain.errors import Invalid, InvalidDistribution, StudyNotFound, pointer
 from tpeak_server.domain.stopping import StopWhen
@@ -39,8 +41,19 @@ def _named(value: Any) -> Any:
     return NON_FINITE.get(value, value) if isinstance(value, str) else value
 
 
+def _exact(value: Any) -> Any:
+    if isinstance(value, BeyondExact):
+        raise PydanticCustomError("beyond_exact", "Input should lie within -2^53 .. 2^53")
+    return value
+
+
+ExactStep = Annotated[int, BeforeValidator(_exact)]
+
 Value = Annotated[float, BeforeValidator(_named)]
 """A float that may be non-finite, by name."""
+
+Cost = Annotated[FiniteFloat, Field(ge=0.0)]
+"""What a report cost, in the user's unit."""
 
 Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
@@ -246,9 +259,9 @@ class SuggestValue(Body):
 class StepReport(Body):
     """Intermediate values at a step."""
 
-    step: int
+    step: ExactStep
     values: Values
-    cost: float | None = None
+    cost: Cost | None = None
 
     def domain(self) -> commands.Step:
         return commands.Step(step=self.step, values=tuple(self.values), cost=self.cost)

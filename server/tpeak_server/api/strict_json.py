@@ -19,10 +19,14 @@ class MalformedJson(ValueError):
     """The body is not JSON as this service accepts it; the message says what is wrong, never repeating the body."""
 
 
-def parse(body: bytes) -> Any:
-    """What the body says. Raises MalformedJson."""
+class BeyondExact:
+    """Stands for an integer beyond 2^53 in a body whose every field has a type: none takes it, and says where it is."""
+
+
+def parse(body: bytes, *, typed: bool = False) -> Any:
+    """What the body says; with `typed` an integer beyond 2^53 is a BeyondExact. Raises MalformedJson."""
     try:
-        parsed = _decoder.decode(body.decode("utf-8"))
+        parsed = (_typed_decoder if typed else _decoder).decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MalformedJson(f"the body is not UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
@@ -69,9 +73,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _exact_int(digits: str) -> int:
-    if len(digits) > MAX_INT_DIGITS or abs(int(digits)) > MAX_EXACT_INT:
+    found = _marked_int(digits)
+    if isinstance(found, BeyondExact):
         raise MalformedJson("an integer beyond 2^53")
-    return int(digits)
+    return found
+
+
+def _marked_int(digits: str) -> int | BeyondExact:
+    beyond = len(digits) > MAX_INT_DIGITS or abs(int(digits)) > MAX_EXACT_INT
+    return BeyondExact() if beyond else int(digits)
 
 
 def _finite(digits: str) -> float:
@@ -87,4 +97,8 @@ def _constant(name: str) -> NoReturn:
 
 _decoder = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_exact_int, parse_float=_finite, parse_constant=_constant
+)
+
+_typed_decoder = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_marked_int, parse_float=_finite, parse_constant=_constant
 )

@@ -164,14 +164,18 @@ def generation_of(origin: str) -> tuple[str, int] | None:
 class Curve:
     """A trial's intermediate losses by ascending step: NaN and infinities as they were reported.
 
-    `before` is the deepest step that an earlier report had, below the last one; None where there was none. `number` is
-    the trial's.
+    `before` is the deepest step that an earlier report had, below the last one; None where there was none. `spent` are
+    the sums of the costs up to each step, and none where no report has a cost. `known_step` is the deepest step of all
+    earlier reports, None where there were none, and `known_cost` the sum of their costs. `number` is the trial's.
     """
 
     number: int
     steps: tuple[int, ...]
     losses: tuple[float, ...]
     before: int | None = None
+    spent: tuple[float, ...] = ()
+    known_step: int | None = None
+    known_cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -68,6 +69,25 @@ class Number:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise _refused(self, "be a number", value, where)
         _check_bounds(self, value, where)
+        return float(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positive:
+    """A real setting above 0, or, where it may be `auto`, the word "auto"."""
+
+    name: str
+    default: float | str | None = None
+    auto: bool = False
+    optional: bool = False
+
+    def checked(self, value: object, where: str) -> float | str:
+        """The number as a float, or "auto". Raises Invalid."""
+        if self.auto and value == AUTO:
+            return AUTO
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value < math.inf:
+            otherwise = f" or {AUTO!r}" if self.auto else ""
+            raise _refused(self, f"be a number above 0{otherwise}", value, where)
         return float(value)
 
 
@@ -154,13 +174,18 @@ class Setting(Protocol):
 class Kind(Generic[T]):
     """One thing that can be built from settings.
 
-    A setting without a default must be given, unless it is optional. `conflict` says of settings that are right one by
-    one which of them does not agree with the others, and why; None if all do.
+    A setting without a default must be given, unless it is optional. Where one decides what others may be, `settings`
+    finds them for a spec. `conflict` says of settings that are right one by one which of them does not agree with the
+    others, and why; None if all do.
     """
 
     build: Callable[..., T]
-    settings: tuple[Setting, ...] = ()
+    settings: tuple[Setting, ...] | Callable[[Mapping[str, object]], tuple[Setting, ...]] = ()
     conflict: Callable[[Mapping[str, Any]], tuple[str, str] | None] = lambda full: None
+
+    def settings_of(self, spec: Mapping[str, object]) -> tuple[Setting, ...]:
+        """The settings that this spec may have."""
+        return self.settings(spec) if callable(self.settings) else self.settings
 
 
 class Registry(Generic[T]):
@@ -178,12 +203,13 @@ class Registry(Generic[T]):
         at = pointer([self._family]) if at is None else at
         name = self._name(spec, at)
         kind = self._kinds[name]
-        known = [setting.name for setting in kind.settings]
+        settings = kind.settings_of(spec)
+        known = [setting.name for setting in settings]
         for key in spec:
             if key != "name" and key not in known:
                 message = f"the {self._family} {name!r} has no setting {_hinted(key, known)}"
                 raise Invalid(message, where=at + pointer([key]))
-        full = {"name": name} | {setting.name: self._value(spec, setting, at) for setting in kind.settings}
+        full = {"name": name} | {setting.name: self._value(spec, setting, at) for setting in settings}
         if conflict := kind.conflict(full):
             raise Invalid(conflict[1], where=at + pointer([conflict[0]]))
         return full

@@ -67,7 +67,7 @@ class Study:
     sampler: Mapping[str, Any]
     pruner: Mapping[str, Any]
     seed: int
-    pruner_auto: Mapping[str, int] = field(default_factory=dict)
+    pruner_auto: Mapping[str, float] = field(default_factory=dict)
     state: StudyState = StudyState.OPEN
     space: Mapping[str, Distribution] | None = None
     max_trials: int | None = None

@@ -17,9 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from tpeak_server.domain.distributions import Distribution
+
+T = TypeVar("T")
 
 
 class TrialState(StrEnum):
@@ -160,7 +162,8 @@ class TrialRecord:
 
     `lease` is the winning one, else the newest, None before the first; `resume` the latest one that left a checkpoint.
     `curve` maps a step to the values that were reported there in the lease's epoch and in the epochs that it resumes,
-    `inherited` to those that count for the next epoch; `prune_reason` is set once the decision was to prune.
+    `costs` to the cost, where the report has one; `inherited` and `inherited_costs` are those that count for the next
+    epoch. `prune_reason` is set once the decision was to prune.
     """
 
     trial: Trial
@@ -168,7 +171,9 @@ class TrialRecord:
     resume: Lease | None = None
     suggested: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     curve: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    costs: Mapping[int, float] = field(default_factory=dict)
     inherited: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    inherited_costs: Mapping[int, float] = field(default_factory=dict)
     prune_reason: str | None = None
 
     def known(self, interned: Mapping[int, Interned]) -> dict[str, tuple[int, float]]:
@@ -183,10 +188,10 @@ class TrialRecord:
         return {name: known[name] for name in self.lease.used if name in known}
 
 
-def up_to_checkpoint(curve: Mapping[int, tuple[float, ...]], lease: Lease) -> dict[int, tuple[float, ...]]:
-    """The steps of an epoch's curve that its lease's checkpoint covers."""
+def up_to_checkpoint(by_step: Mapping[int, T], lease: Lease) -> dict[int, T]:
+    """What an epoch has at the steps that its lease's checkpoint covers."""
     last = lease.checkpoint_step
-    return {step: values for step, values in curve.items() if last is not None and step <= last}
+    return {step: what for step, what in by_step.items() if last is not None and step <= last}
 
 
 def issued(trial: Trial) -> Trial:

@@ -1,4 +1,4 @@
-"""Hyperband (Li et al. 2018, JMLR): brackets of successive halving that begin to prune at different steps.
+"""Hyperband (Li et al. 2018, JMLR): brackets of successive halving that begin to prune at different rungs.
 
 With the arguments and brackets of Optuna 5.0's, but for two things: a trial's bracket follows from the study's seed
 and not from its name, and the number of brackets is computed in integers. In floating-point numbers, Optuna counts one
@@ -16,6 +16,7 @@ from itertools import accumulate
 
 from tpeak_server.domain.observations import KEEP, Curve, Decision
 from tpeak_server.domain.settings import AUTO
+from tpeak_server.pruners.resource import GREATEST_COST, MOST_POWER, Resource, at_power
 from tpeak_server.pruners.seam import Peers
 from tpeak_server.pruners.successive_halving import SuccessiveHalvingPruner
 
@@ -34,20 +35,22 @@ class Bracket:
 class HyperbandPruner:
     """Prunes a trial by the rule of the bracket that it falls into, among the trials of that bracket.
 
-    Bracket b is successive halving from step `min_resource * reduction_factor ** b` on; there is one for each such step
-    up to `max_resource`. Where `max_resource` is "auto" or less than `min_resource`, there is none, and every trial is
-    kept.
+    Bracket b is successive halving from `min_resource * reduction_factor ** b` on, a step or a cost; there is one for
+    each such amount up to `max_resource`. Where `max_resource` is "auto" or less than `min_resource`, there is none,
+    and every trial is kept.
     """
 
     def __init__(
         self,
         *,
-        min_resource: int = 1,
-        max_resource: int | str = AUTO,
+        min_resource: float = 1,
+        max_resource: float | str = AUTO,
         reduction_factor: int = 3,
         bootstrap_count: int = 0,
+        resource: Resource = Resource.STEP,
         seed: int = 0,
     ) -> None:
+        self.resource = resource
         self._max_resource = max_resource
         self._seed = seed
         brackets = 0 if isinstance(max_resource, str) else _brackets(min_resource, max_resource, reduction_factor)
@@ -59,6 +62,7 @@ class HyperbandPruner:
                     reduction_factor=reduction_factor,
                     min_early_stopping_rate=bracket,
                     bootstrap_count=bootstrap_count,
+                    resource=resource,
                 ),
                 members=partial(self._is_in, bracket),
             )
@@ -71,12 +75,16 @@ class HyperbandPruner:
             return KEEP
         number = self.bracket_of(curve.number)
         bracket = self._brackets[number]
-        reached = partial(peers.reached, bracket=number, members=bracket.members)
+        reached = partial(peers.reached, resource=self.resource, bracket=number, members=bracket.members)
         return bracket.rule.decide_among(curve, reached, sign=sign, among=f" of bracket {number}")
 
-    def told(self, deepest: int) -> Mapping[str, int]:
-        """The most resource, one more than the deepest step, where it is "auto"; see the seam."""
-        return {"max_resource": min(max(deepest + 1, 1), MOST_RESOURCE)} if self._max_resource == AUTO else {}
+    def told(self, deepest: float) -> Mapping[str, float]:
+        """The most resource, one more than the deepest step or the greatest cost, where it is "auto"; see the seam."""
+        if self._max_resource != AUTO:
+            return {}
+        if self.resource is Resource.STEP:
+            return {"max_resource": min(max(int(deepest) + 1, 1), MOST_RESOURCE)}
+        return {"max_resource": min(deepest, GREATEST_COST)}
 
     def bracket_of(self, number: int) -> int:
         """The bracket of a trial: drawn from the study's seed and the trial's number, once for all."""
@@ -87,12 +95,9 @@ class HyperbandPruner:
         return self.bracket_of(number) == bracket
 
 
-def _brackets(min_resource: int, max_resource: int, reduction_factor: int) -> int:
+def _brackets(min_resource: float, max_resource: float, reduction_factor: int) -> int:
     """How many brackets there are: s_max + 1 in the paper, and none where the least resource is beyond the most."""
-    brackets = 0
-    while min_resource * reduction_factor**brackets <= max_resource:
-        brackets += 1
-    return brackets
+    return sum(at_power(min_resource, reduction_factor, power) <= max_resource for power in range(MOST_POWER + 1))
 
 
 def _shares(brackets: int, reduction_factor: int) -> list[int]:

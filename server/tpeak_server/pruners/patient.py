@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tpeak_server.domain.observations import KEEP, Curve, Decision
 from tpeak_server.pruners.reasons import counted, told_apart
+from tpeak_server.pruners.resource import Resource
 from tpeak_server.pruners.seam import Automatic, Peers, Pruner
 
 
@@ -40,7 +41,12 @@ class PatientPruner:
             return KEEP
         return Decision(prune=True, reason=f"{start}{stalled}; {(wrapped.reason or '').removeprefix(start)}")
 
-    def told(self, deepest: int) -> Mapping[str, int]:
+    @property
+    def resource(self) -> Resource:
+        """That of the wrapped rule; see the seam."""
+        return self.wrapped_pruner.resource if isinstance(self.wrapped_pruner, Automatic) else Resource.STEP
+
+    def told(self, deepest: float) -> Mapping[str, float]:
         """The numbers of the wrapped rule; see the seam."""
         return self.wrapped_pruner.told(deepest) if isinstance(self.wrapped_pruner, Automatic) else {}
 

@@ -7,12 +7,24 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tpeak_server.domain.errors import Invalid
-from tpeak_server.domain.settings import AUTO, AutoCount, Count, Kind, Nested, Number, Registry
+from tpeak_server.domain.settings import (
+    AUTO,
+    AutoCount,
+    Choice,
+    Count,
+    Kind,
+    Nested,
+    Number,
+    Positive,
+    Registry,
+    Setting,
+)
 from tpeak_server.pruners.hyperband import HyperbandPruner
 from tpeak_server.pruners.median import MedianPruner
 from tpeak_server.pruners.nop import NopPruner
 from tpeak_server.pruners.patient import PatientPruner
 from tpeak_server.pruners.percentile import PercentilePruner
+from tpeak_server.pruners.resource import MOST_POWER, Resource
 from tpeak_server.pruners.seam import Pruner
 from tpeak_server.pruners.successive_halving import SuccessiveHalvingPruner
 from tpeak_server.pruners.threshold import ThresholdPruner
@@ -21,12 +33,11 @@ from tpeak_server.pruners.wilcoxon import WilcoxonPruner
 MOST_OBJECTIVE = 5
 """The last of the most objectives that a study has, from 0."""
 
-MOST_RATE = 53
-"""A rung that begins later lies beyond the greatest step, 2^53, whatever the reduction factor."""
-
 GREATEST = sys.float_info.max
 
 _OBJECTIVE = Count(name="objective", most=MOST_OBJECTIVE, optional=True)
+
+_RESOURCE = Choice(name="resource", words=tuple(word.value for word in Resource), default=Resource.STEP.value)
 
 _INTERVAL = (Count(name="n_warmup_steps", default=0), Count(name="interval_steps", default=1, least=1))
 
@@ -42,8 +53,45 @@ def _plain(rule: Callable[..., Pruner]) -> Callable[..., Pruner]:
     return built
 
 
-def _hyperband(*, objective: int | None, **full: Any) -> HyperbandPruner:
-    return HyperbandPruner(**full)
+def _halving(*, seed: int, objective: int | None, resource: str, **full: Any) -> SuccessiveHalvingPruner:
+    return SuccessiveHalvingPruner(resource=Resource(resource), **full)
+
+
+def _hyperband(*, objective: int | None, resource: str, **full: Any) -> HyperbandPruner:
+    return HyperbandPruner(resource=Resource(resource), **full)
+
+
+def _in_cost(spec: Mapping[str, object]) -> bool:
+    """Whether its resources may be any number above 0."""
+    return spec.get("resource") == Resource.COST
+
+
+def _of_halving(spec: Mapping[str, object]) -> tuple[Setting, ...]:
+    least = Positive(name="min_resource", default=AUTO, auto=True) if _in_cost(spec) else AutoCount(name="min_resource")
+    return (
+        _RESOURCE,
+        least,
+        Count(name="reduction_factor", default=4, least=2),
+        Count(name="min_early_stopping_rate", default=0, most=MOST_POWER),
+        Count(name="bootstrap_count", default=0),
+        _OBJECTIVE,
+    )
+
+
+def _of_hyperband(spec: Mapping[str, object]) -> tuple[Setting, ...]:
+    least: Setting = Count(name="min_resource", default=1, least=1)
+    most: Setting = AutoCount(name="max_resource")
+    if _in_cost(spec):
+        least = Positive(name="min_resource", default=1.0)
+        most = Positive(name="max_resource", default=AUTO, auto=True)
+    return (
+        _RESOURCE,
+        least,
+        most,
+        Count(name="reduction_factor", default=3, least=2),
+        Count(name="bootstrap_count", default=0),
+        _OBJECTIVE,
+    )
 
 
 def _patient(
@@ -118,25 +166,13 @@ _PRUNERS: Registry[Pruner] = Registry(
             ),
         ),
         "successive_halving": Kind(
-            build=_plain(SuccessiveHalvingPruner),
-            settings=(
-                AutoCount(name="min_resource"),
-                Count(name="reduction_factor", default=4, least=2),
-                Count(name="min_early_stopping_rate", default=0, most=MOST_RATE),
-                Count(name="bootstrap_count", default=0),
-                _OBJECTIVE,
-            ),
+            build=_halving,
+            settings=_of_halving,
             conflict=_bootstrap_conflict("min_resource"),
         ),
         "hyperband": Kind(
             build=_hyperband,
-            settings=(
-                Count(name="min_resource", default=1, least=1),
-                AutoCount(name="max_resource"),
-                Count(name="reduction_factor", default=3, least=2),
-                Count(name="bootstrap_count", default=0),
-                _OBJECTIVE,
-            ),
+            settings=_of_hyperband,
             conflict=_bootstrap_conflict("max_resource"),
         ),
     },

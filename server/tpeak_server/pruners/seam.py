@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from tpeak_server.domain.observations import Curve, Decision
+from tpeak_server.pruners.resource import Resource
 
 
 class Peers(Protocol):
@@ -22,6 +23,11 @@ class Peers(Protocol):
         ...
 
     @property
+    def deepest_cost(self) -> float | None:
+        """The greatest cost that a complete trial's reports have together; None where none has any."""
+        ...
+
+    @property
     def best(self) -> Curve | None:
         """The curve of the complete and feasible trial with the least final loss, the earliest of them; with NaN."""
         ...
@@ -31,12 +37,19 @@ class Peers(Protocol):
         ...
 
     def reached(
-        self, step: int, without: int, *, bracket: int = 0, members: Callable[[int], bool] | None = None
+        self,
+        amount: float,
+        without: int,
+        *,
+        resource: Resource = Resource.STEP,
+        bracket: int = 0,
+        members: Callable[[int], bool] | None = None,
     ) -> Sequence[float]:
-        """What the trials had at the first step at or beyond `step`, ascending: whatever became of them since.
+        """What the trials had at the first step at or beyond `amount`, ascending: whatever became of them since.
 
-        That is without the trial `without`, and of `members` alone, numbers of trials. They are asked once a trial and
-        `bracket`, which tells different sets of members of one rule apart.
+        An amount is a step, or the sum of the costs up to one. That is without the trial `without`, and of `members`
+        alone, numbers of trials. They are asked once a trial and `bracket`, which tells different sets of members of
+        one rule apart.
         """
         ...
 
@@ -59,8 +72,13 @@ class Pruner(Protocol):
 class Automatic(Protocol):
     """A rule some of whose settings are "auto": it keeps every trial until they are told, once in a study."""
 
-    def told(self, deepest: int) -> Mapping[str, int]:
-        """The numbers to put in place of "auto", by setting, where complete trials go to step `deepest`.
+    @property
+    def resource(self) -> Resource:
+        """What its resources count."""
+        ...
+
+    def told(self, deepest: float) -> Mapping[str, float]:
+        """The numbers to put in place of "auto", by setting, where complete trials go to step `deepest`, or cost that.
 
         They hold for a wrapped rule, too. There is none where all were numbers.
         """

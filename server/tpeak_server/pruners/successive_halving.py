@@ -1,9 +1,9 @@
 """Asynchronous successive halving (ASHA: Li et al. 2020, MLSys), with the arguments of Optuna 5.0's.
 
-Rung r is at step `min_resource * reduction_factor ** (min_early_stopping_rate + r)`. What a trial has there is its
-value at the first step at or beyond the rung, and it competes with all trials that got as far, whatever became of them
-since: those too that reached the rung before "auto" became a number, or several rungs in one report, whom Optuna
-leaves out.
+Rung r is at `min_resource * reduction_factor ** (min_early_stopping_rate + r)`, a step or a cost. What a trial has
+there is its value at the first step at or beyond the rung, and it competes with all trials that got as far, whatever
+became of them since: those too that reached the rung before "auto" became a number, or several rungs in one report,
+whom Optuna leaves out.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from functools import partial
 from typing import TypeAlias
 
 from tpeak_server.domain.observations import KEEP, Curve, Decision
 from tpeak_server.domain.settings import AUTO
 from tpeak_server.pruners.reasons import counted, told_apart
+from tpeak_server.pruners.resource import GREATEST_COST, MOST_POWER, Resource, amounts, at_power, shown
 from tpeak_server.pruners.seam import Peers
 
-Reached: TypeAlias = Callable[[int, int], Sequence[float]]
-"""From a step and a trial's number to what the others have at the first step at or beyond it, ascending."""
+Reached: TypeAlias = Callable[[float, int], Sequence[float]]
+"""From an amount and a trial's number to what the others have at the first step at or beyond it, ascending."""
 
-STEPS_A_RESOURCE = 100
-""""auto" is this share of the deepest step of complete trials (as in Optuna)."""
+AUTO_SHARE = 100
+""""auto" is this share of the deepest step, or the greatest cost, of complete trials (as in Optuna)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,39 +37,46 @@ class SuccessiveHalvingPruner:
     trial.
     """
 
-    min_resource: int | str = AUTO
+    min_resource: float | str = AUTO
     reduction_factor: int = 4
     min_early_stopping_rate: int = 0
     bootstrap_count: int = 0
+    resource: Resource = Resource.STEP
 
     def decide(self, curve: Curve, peers: Peers, *, sign: float) -> Decision:
         """The decision at the last step of the curve; see the seam."""
-        return self.decide_among(curve, peers.reached, sign=sign)
+        return self.decide_among(curve, partial(peers.reached, resource=self.resource), sign=sign)
 
     def decide_among(self, curve: Curve, reached: Reached, *, sign: float, among: str = "") -> Decision:
         """The decision where the others are those of `reached`; `among` says in the reason which these are."""
-        for rung, step in self._rungs(curve):
-            at = bisect_left(curve.steps, step)
-            place = f"{among} at rung {rung} (step {step})"
-            failure = self._failure(curve.losses[at], reached(step, curve.number), sign, place)
+        reports, known = amounts(curve, self.resource)
+        for rung, amount in self._rungs(reports, known):
+            at = bisect_left(reports, amount)
+            place = f"{among} at rung {rung} ({shown(self.resource, amount)})"
+            failure = self._failure(curve.losses[at], reached(amount, curve.number), sign, place)
             if failure is not None:
                 return Decision(prune=True, reason=f"step {curve.steps[at]}: {failure}")
         return KEEP
 
-    def told(self, deepest: int) -> Mapping[str, int]:
-        """The least resource, a hundredth of the deepest step and at least 1, where it is "auto"; see the seam."""
-        return {"min_resource": max(deepest // STEPS_A_RESOURCE, 1)} if self.min_resource == AUTO else {}
+    def told(self, deepest: float) -> Mapping[str, float]:
+        """The least resource, a hundredth of the deepest and at least one step, where it is "auto"; see the seam."""
+        if self.min_resource != AUTO:
+            return {}
+        if self.resource is Resource.STEP:
+            return {"min_resource": max(int(deepest) // AUTO_SHARE, 1)}
+        cost = min(deepest, GREATEST_COST)
+        return {"min_resource": cost / AUTO_SHARE or cost}
 
-    def _rungs(self, curve: Curve) -> Iterator[tuple[int, int]]:
-        """The rungs that the last report reached, with their steps, ascending."""
-        if isinstance(self.min_resource, str) or not curve.steps:
+    def _rungs(self, reports: Sequence[float], known: float) -> Iterator[tuple[int, float]]:
+        """The rungs that the reports reach and the `known` amount does not, with their amounts, ascending."""
+        if isinstance(self.min_resource, str) or not reports:
             return
-        for rung in count():
-            step = self.min_resource * self.reduction_factor ** (self.min_early_stopping_rate + rung)
-            if step > curve.steps[-1]:
+        for power in range(self.min_early_stopping_rate, MOST_POWER + 1):
+            amount = at_power(self.min_resource, self.reduction_factor, power)
+            if amount > reports[-1] or amount == math.inf:
                 return
-            if curve.before is None or step > curve.before:
-                yield rung, step
+            if amount > known:
+                yield power - self.min_early_stopping_rate, amount
 
     def _failure(self, loss: float, others: Sequence[float], sign: float, place: str) -> str | None:
         """Why a trial with this loss does not pass the rung, where the others have theirs; None if it does."""

@@ -9,7 +9,7 @@ from tpeak_server.domain.errors import Invalid, InvalidValue, RequestIdReused, p
 from tpeak_server.domain.trial import Trial, TrialState
 from tpeak_server.service.commands import Add, Added, Keyed, SetAttrs
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.service.reporting import undecided
+from tpeak_server.service.reporting import check_width, undecided
 from tpeak_server.service.stopping import count_added
 
 
@@ -85,8 +85,8 @@ def _check_values(ledger: Ledger, added: Added, where: str) -> None:
             raise InvalidValue("a complete trial's values cannot be NaN; add it as failed", where=f"{where}/values")
     if added.state is TrialState.FAILED and added.values is not None:
         raise Invalid("a failed trial has no values; leave them out", where=f"{where}/values")
-    if len({len(step.values) for step in added.steps}) > 1:
-        raise InvalidValue("every report of a trial needs the same number of values", where=f"{where}/reports")
+    for index, step in enumerate(added.steps):
+        check_width(step, objectives, f"{where}/reports/{index}/values")
     if len({step.step for step in added.steps}) < len(added.steps):
         raise Invalid("a step is reported twice", where=f"{where}/reports")
 

@@ -1,7 +1,7 @@
 """The intermediate losses of a study's trials, by trial and by step: what a pruning rule compares with.
 
 They are kept by change, so that a decision reads no report again: the losses of complete trials at each step, and what
-every trial had when it first reached a step that some rule has asked about, in ascending arrays.
+every trial had when it first reached a step, or a cost, that some rule has asked about, in ascending arrays.
 """
 
 from __future__ import annotations
@@ -9,22 +9,28 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 
 from tpeak_server.domain.observations import Curve, Reports
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import TrialRecord, TrialState
+from tpeak_server.pruners.resource import Resource
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reported:
-    """What one trial has reported: steps (n,) ascending, and values (n,) for each place of a report."""
+    """What one trial has reported: steps (n,) ascending, and values (n,) for each place of a report.
+
+    `spent` (n,) are the sums of the costs up to each step, and none where no report has a cost.
+    """
 
     steps: array[int]
     values: tuple[array[float], ...]
+    spent: Sequence[float] = ()
 
     def losses(self, place: int, sign: float) -> Sequence[float]:
         """The losses (n,) by step; NaN where reports have no such place."""
@@ -32,12 +38,20 @@ class Reported:
             return array("d", [math.nan]) * len(self.steps)
         return self.values[place] if sign > 0 else array("d", [-value for value in self.values[place]])
 
-    def insert(self, step: int, values: Sequence[float]) -> None:
-        """Adds a report at a step that had none, with a value for each place."""
+    def insert(self, step: int, values: Sequence[float], spent: Sequence[float]) -> None:
+        """Adds a report at a step that had none, with a value for each place; `spent` are the sums with it."""
         at = bisect_left(self.steps, step)
         self.steps.insert(at, step)
         for place, value in zip(self.values, values, strict=True):
             place.insert(at, value)
+        if spent:
+            self.spent = array("d", spent)
+
+    def first_at(self, amount: float, resource: Resource) -> int | None:
+        """Which report is the first at or beyond that step, or cost; None where there is none."""
+        amounts = self.spent if resource is Resource.COST else self.steps
+        at = bisect_left(amounts, amount)
+        return at if at < len(amounts) else None
 
 
 NOTHING = Reported(array("q"), (array("d"),))
@@ -45,9 +59,10 @@ NOTHING = Reported(array("q"), (array("d"),))
 
 @dataclass(slots=True)
 class Rung:
-    """What trials had at the first step at or beyond one, by number and ascending."""
+    """What trials had at the first step at or beyond an amount, by number and ascending."""
 
-    step: int
+    amount: float
+    resource: Resource
     members: Callable[[int], bool] | None
     of: dict[int, float] = field(default_factory=dict)
     losses: array[float] = field(default_factory=lambda: array("d"))
@@ -74,8 +89,10 @@ class Curves:
         """The values of complete trials, None where these do not count as the best."""
         self._rule = (study.pruner, study.pruner_auto)
         self._place, self._sign = _looked_at(study)
+        self._costs: dict[int, float] = {}
+        """What the reports of complete trials cost together, of those whose reports have a cost above 0."""
         self._by_step: dict[int, array[float]] = {}
-        self._rungs: dict[tuple[int, int], Rung] = {}
+        self._rungs: dict[tuple[Resource, float, int], Rung] = {}
         self._best: Curve | None = None
         self._best_is_known = False
 
@@ -89,6 +106,11 @@ class Curves:
         """The last step of all that complete trials have; None where none has any."""
         steps = (self._of[number].steps[-1] for number in self._final if number in self._of)
         return max(steps, default=None)
+
+    @property
+    def deepest_cost(self) -> float | None:
+        """The greatest cost that a complete trial's reports have together; None where none has any."""
+        return max(self._costs.values(), default=None)
 
     @property
     def best(self) -> Curve | None:
@@ -121,12 +143,18 @@ class Curves:
         return self._by_step.get(step, ())
 
     def reached(
-        self, step: int, without: int, *, bracket: int = 0, members: Callable[[int], bool] | None = None
+        self,
+        amount: float,
+        without: int,
+        *,
+        resource: Resource = Resource.STEP,
+        bracket: int = 0,
+        members: Callable[[int], bool] | None = None,
     ) -> Sequence[float]:
-        """What the members had at the first step at or beyond this one, ascending; see the seam."""
-        rung = self._rungs.get((step, bracket))
+        """What the members had at the first step at or beyond this amount, ascending; see the seam."""
+        rung = self._rungs.get((resource, amount, bracket))
         if rung is None:
-            rung = self._rungs[step, bracket] = Rung(step, members)
+            rung = self._rungs[resource, amount, bracket] = Rung(amount, resource, members)
             rung.of = {
                 number: loss
                 for number, reported in self._of.items()
@@ -161,7 +189,7 @@ class Curves:
             return  # its curve is what it was
         self.drop(number, climbed=False)
         if record.curve:
-            self._of[number] = reported = _reported(record.curve)
+            self._of[number] = reported = _reported(record.curve, record.costs)
             for rung in self._rungs.values():
                 rung.put(number, self._loss_at(rung, number, reported))
         else:
@@ -169,12 +197,12 @@ class Curves:
         if complete:
             self.finish(number, record.trial.values if feasible else None)
 
-    def add(self, number: int, step: int, values: Sequence[float]) -> None:
-        """Takes over one more report of a trial that is not complete, at a step that had none."""
+    def add(self, number: int, step: int, values: Sequence[float], spent: Sequence[float] = ()) -> None:
+        """Takes over one more report of a trial that is not complete, at a step that had none; see `Reported`."""
         reported = self._of.get(number)
         if reported is None:
             reported = self._of[number] = Reported(array("q"), tuple(array("d") for _ in values))
-        reported.insert(step, values)
+        reported.insert(step, values, spent)
         for rung in self._rungs.values():
             rung.put(number, self._loss_at(rung, number, reported))
 
@@ -182,6 +210,9 @@ class Curves:
         """Counts a trial as complete, with these values: None where they do not count as the best."""
         self._final[number] = values
         self._best_is_known = self._best_is_known and not self._is_best(number)
+        reported = self._of.get(number)
+        if reported is not None and reported.spent and reported.spent[-1] > 0.0:
+            self._costs[number] = reported.spent[-1]
         self._count(number)
 
     def drop(self, number: int, *, climbed: bool = True) -> None:
@@ -190,6 +221,7 @@ class Curves:
             for step, loss in self._steps(number):
                 _remove(self._by_step[step], loss)
             del self._final[number]
+            self._costs.pop(number, None)
             self._best_is_known = False
         self._of.pop(number, None)
         if climbed:
@@ -213,9 +245,10 @@ class Curves:
 
     def _loss_at(self, rung: Rung, number: int, reported: Reported) -> float:
         """What the trial had when it first reached the rung; NaN for nothing, and for who is no member."""
-        at = bisect_left(reported.steps, rung.step)
-        there = at < len(reported.steps) and self._place < len(reported.values)
-        if not there or (rung.members is not None and not rung.members(number)):
+        at = reported.first_at(rung.amount, rung.resource)
+        if at is None or self._place >= len(reported.values):
+            return math.nan
+        if rung.members is not None and not rung.members(number):
             return math.nan
         return self._sign * reported.values[self._place][at]
 
@@ -238,18 +271,27 @@ class Curves:
         return Curve(number=number, steps=tuple(reported.steps), losses=losses)
 
 
+def summed(steps: Iterable[int], costs: Mapping[int, float]) -> list[float]:
+    """The sums of the costs up to each of the ascending steps; none where no report has a cost.
+
+    They are rounded from step to step, and so the same in whatever order the reports came.
+    """
+    return list(accumulate(costs.get(step, 0.0) for step in steps)) if costs else []
+
+
 def _looked_at(study: Study) -> tuple[int, float]:
     """The place in a report, and its sign."""
     place = study.pruned_objective or 0
     return place, study.signs[place]
 
 
-def _reported(curve: Mapping[int, tuple[float, ...]]) -> Reported:
+def _reported(curve: Mapping[int, tuple[float, ...]], costs: Mapping[int, float]) -> Reported:
     """A whole curve. An imported one may have reports of different widths: what one lacks is NaN."""
     steps = sorted(curve)
     width = max(len(values) for values in curve.values())
     whole = ((*curve[step], *[math.nan] * (width - len(curve[step]))) for step in steps)
-    return Reported(array("q", steps), tuple(array("d", place) for place in zip(*whole, strict=True)))
+    values = tuple(array("d", place) for place in zip(*whole, strict=True))
+    return Reported(array("q", steps), values, array("d", summed(steps, costs)) if costs else ())
 
 
 def _remove(losses: array[float], loss: float) -> None:

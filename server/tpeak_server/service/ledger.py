@@ -173,7 +173,14 @@ class Ledger:
     def issue(self, trial: Trial, lease: Lease) -> TrialRecord:
         """Hands the trial out under the lease."""
         before = self.record(trial.number)
-        record = replace(before, trial=trial, lease=lease, curve=before.inherited, prune_reason=None)
+        record = replace(
+            before,
+            trial=trial,
+            lease=lease,
+            curve=before.inherited,
+            costs=before.inherited_costs,
+            prune_reason=None,
+        )
         self._put_trial(trial)
         self._records[trial.number] = record
         self._leases[trial.number, lease.epoch] = lease
@@ -196,7 +203,8 @@ class Ledger:
         if record.lease is not None and record.lease.epoch == lease.epoch:
             record = replace(record, lease=lease)
             if lease.checkpoint is not None:
-                record = replace(record, resume=lease, inherited=up_to_checkpoint(record.curve, lease))
+                inherited, costs = up_to_checkpoint(record.curve, lease), up_to_checkpoint(record.costs, lease)
+                record = replace(record, resume=lease, inherited=inherited, inherited_costs=costs)
             self._records[lease.number] = record
         where = self.changes.issued if key in self.changes.issued else self.changes.leases
         where[key] = lease
@@ -236,7 +244,10 @@ class Ledger:
         self.reports.update(rows)
         record = self.record(number)
         curve = {**record.curve, **{report.step: report.values for report in reports}}
-        self._records[number] = replace(record, curve=curve)
+        # A report without a cost takes the place of one with a cost, too: a step may be made anew in a later epoch.
+        costs: dict[int, float | None] = {**record.costs, **{report.step: report.cost for report in reports}}
+        known = {step: cost for step, cost in costs.items() if cost is not None}
+        self._records[number] = replace(record, curve=curve, costs=known)
 
     def decide(self, report: Report, decision: Decision) -> None:
         """Stores the decision on a report of this batch; a decision to prune stands for the rest of the epoch."""

@@ -9,7 +9,8 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import accumulate
+from typing import Any, TypeVar
 
 from tpeak_server.domain.errors import Overloaded, StudyNotFound
 from tpeak_server.domain.observations import Curve
@@ -23,6 +24,8 @@ from tpeak_server.service.reporting import Pruning
 from tpeak_server.storage import curves, studies
 from tpeak_server.storage.curves import Counting, Ended
 from tpeak_server.storage.database import Database
+
+T = TypeVar("T")
 
 MAX_REPLAYING = 8
 """Replays that may be under way: one at a time holds the reports of a whole study, the others wait for it."""
@@ -173,7 +176,9 @@ class Course:
         self._completions = deque(sorted(completions))
         self._pruning = Pruning()
         self._curves = Curves(study)
-        self._going: dict[int, tuple[tuple[int, ...], tuple[float, ...]]] = {}
+        self._costly = any(cost > 0.0 for cost in reports.costs)
+        self._going: dict[int, tuple[Curve, tuple[float, ...]]] = {}
+        """What trials that may still be pruned have reported, and the cost of each report."""
         self._cuts: dict[int, Cut] = {}
         self._saved = array("d")
 
@@ -184,7 +189,7 @@ class Course:
             if number in self._cuts:
                 self._saved.append(cost)
             else:
-                self._decide(number, step, value)
+                self._decide(number, step, value, cost)
 
     def replayed(self) -> Replayed:
         """What came of it, after all reports."""
@@ -209,24 +214,34 @@ class Course:
                 value = self._values[number] if number in self._counting else None
                 self._curves.finish(number, None if value is None else (value,))
 
-    def _decide(self, number: int, step: int, value: float) -> None:
+    def _decide(self, number: int, step: int, value: float, cost: float) -> None:
         """As the server decides on a report that comes by itself."""
         self._study, rule = self._pruning.rule(self._study, self._curves)
-        decision = rule.decide(self._grown(number, step, self._sign * value), self._curves, sign=self._sign)
-        self._curves.add(number, step, (value,))
+        grown = self._grown(number, step, self._sign * value, cost)
+        decision = rule.decide(grown, self._curves, sign=self._sign)
+        self._curves.add(number, step, (value,), grown.spent)
         if decision.prune and number not in self._exempt:
             del self._going[number]
             state, final = self._states[number], self._values[number]
             self._cuts[number] = Cut(number=number, step=step, reason=decision.reason, state=state, value=final)
 
-    def _grown(self, number: int, step: int, loss: float) -> Curve:
+    def _grown(self, number: int, step: int, loss: float, cost: float) -> Curve:
         """The trial's curve with one more report."""
-        steps, losses = self._going.get(number, ((), ()))
-        at = bisect_left(steps, step)
-        known = steps if at == len(steps) else steps[:-1]
-        steps, losses = (*steps[:at], step, *steps[at:]), (*losses[:at], loss, *losses[at:])
-        self._going[number] = steps, losses
-        return Curve(number=number, steps=steps, losses=losses, before=known[-1] if known else None)
+        known, costs = self._going.get(number, (Curve(number=number, steps=(), losses=()), ()))
+        at = bisect_left(known.steps, step)
+        before = known.steps if at == len(known.steps) else known.steps[:-1]
+        costs = _inserted(costs, at, 0.0 if math.isnan(cost) else cost)
+        grown = Curve(
+            number=number,
+            steps=_inserted(known.steps, at, step),
+            losses=_inserted(known.losses, at, loss),
+            before=before[-1] if before else None,
+            spent=tuple(accumulate(costs)) if self._costly else (),
+            known_step=known.steps[-1] if known.steps else None,
+            known_cost=known.spent[-1] if known.spent else 0.0,
+        )
+        self._going[number] = grown, costs
+        return grown
 
     def _best(self, numbers: Iterable[int]) -> Best | None:
         """The best of these trials, the lowest number among equals; only finite values count."""
@@ -238,6 +253,10 @@ class Course:
             return None
         loss, number = min(ranked)
         return Best(number=number, value=self._sign * loss)
+
+
+def _inserted(row: tuple[T, ...], at: int, one: T) -> tuple[T, ...]:
+    return (*row[:at], one, *row[at:])
 
 
 def _looking_at(study: Study, settings: Mapping[str, Any], place: int | None) -> Study:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +12,12 @@ from tpeak_server.domain.observations import KEEP, Curve, Decision
 from tpeak_server.domain.settings import AUTO
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Lease, Report, TrialRecord
+from tpeak_server.pruners.reasons import counted
 from tpeak_server.pruners.registry import build
+from tpeak_server.pruners.resource import Resource
 from tpeak_server.pruners.seam import Automatic, Pruner
 from tpeak_server.service.commands import ReportSteps, Step
-from tpeak_server.service.curves import Curves
+from tpeak_server.service.curves import Curves, summed
 from tpeak_server.service.ledger import Ledger
 
 
@@ -40,8 +42,8 @@ class Pruning:
         self._automatic: Automatic | None = None
         """The same while some of its settings are "auto"."""
 
-    def decide(self, ledger: Ledger, record: TrialRecord, known: Collection[int]) -> Decision:
-        """The decision on a curve that has just grown beyond the steps `known`.
+    def decide(self, ledger: Ledger, record: TrialRecord, known: TrialRecord) -> Decision:
+        """The decision on a trial whose curve has just grown beyond that of the record `known`.
 
         A study of several objectives is pruned by the one that its rule names, or not at all; a trial that is exempt
         goes on, whatever was decided before.
@@ -62,7 +64,7 @@ class Pruning:
     def rule(self, study: Study, curves: Curves) -> tuple[Study, Pruner]:
         """The study's rule at this moment, and the study: another one where "auto" can be told from now on."""
         pruner = self._of(study)
-        if self._automatic is not None and (deepest := curves.deepest) is not None:
+        if self._automatic is not None and (deepest := _deepest(curves, self._automatic.resource)) is not None:
             study = replace(study, pruner_auto=self._automatic.told(deepest))
             pruner = self._of(study)
         return study, pruner
@@ -86,7 +88,7 @@ def report(ledger: Ledger, command: ReportSteps, pruning: Pruning) -> Reported:
         ledger.writable()
         if not lease.live:
             raise LeaseLost(f"the lease of trial {command.number} has ended ({lease.ended}); stop working on it")
-        _check_width(command, ledger)
+        _check_widths(command, ledger)
         lease = ledger.note_used(lease, command.used)
         _store(ledger, lease, command, pruning)
     if lease.live:
@@ -109,7 +111,7 @@ def _store(ledger: Ledger, lease: Lease, command: ReportSteps, pruning: Pruning)
     for step in command.steps:
         if _stored(ledger, lease, step.step) is None:
             fresh.setdefault(step.step, step)
-    known = ledger.record(command.number).curve
+    known = ledger.record(command.number)
     rows = [undecided(command.number, lease.epoch, fresh[step], ledger.take_seq()) for step in sorted(fresh)]
     ledger.report(command.number, rows)
     ledger.decide(rows[-1], pruning.decide(ledger, ledger.record(command.number), known))
@@ -129,19 +131,27 @@ def undecided(number: int, epoch: int, step: Step, seq: int) -> Report:
     )
 
 
-def _curve(record: TrialRecord, known: Collection[int], place: int, sign: float) -> Curve:
+def _curve(record: TrialRecord, known: TrialRecord, place: int, sign: float) -> Curve:
     """The losses of one objective; NaN where reports have fewer values."""
-    steps = sorted(record.curve)
+    steps, before = sorted(record.curve), sorted(known.curve)
     values = (record.curve[step] for step in steps)
     return Curve(
         number=record.trial.number,
         steps=tuple(steps),
         losses=tuple(sign * one[place] if place < len(one) else math.nan for one in values),
-        before=max((step for step in known if step < steps[-1]), default=None),
+        before=next((step for step in reversed(before) if step < steps[-1]), None),
+        spent=tuple(summed(steps, record.costs)),
+        known_step=before[-1] if before else None,
+        known_cost=summed(before, known.costs)[-1] if known.costs else 0.0,
     )
 
 
-def _told(settings: Mapping[str, Any], auto: Mapping[str, int]) -> dict[str, Any]:
+def _deepest(curves: Curves, resource: Resource) -> float | None:
+    """How deep complete trials go; None while none tells."""
+    return curves.deepest_cost if resource is Resource.COST else curves.deepest
+
+
+def _told(settings: Mapping[str, Any], auto: Mapping[str, float]) -> dict[str, Any]:
     """The rule's settings, with numbers in place of "auto" as far as these are told; so within a wrapped rule."""
     return {
         name: _told(value, auto) if isinstance(value, Mapping) else auto.get(name, value) if value == AUTO else value
@@ -158,11 +168,16 @@ def _same(stored: Report | None, values: tuple[float, ...]) -> bool:
     return stored is not None and repr(stored.values) == repr(values)
 
 
-def _check_width(command: ReportSteps, ledger: Ledger) -> None:
-    known = {len(values) for values in ledger.record(command.number).curve.values()}
+def _check_widths(command: ReportSteps, ledger: Ledger) -> None:
     for index, step in enumerate(command.steps):
-        known.add(len(step.values))
-        if len(known) > 1:
-            raise InvalidValue(
-                "every report of a trial needs the same number of values", where=f"/reports/{index}/values"
-            )
+        check_width(step, len(ledger.study.directions), f"/reports/{index}/values")
+
+
+def check_width(step: Step, objectives: int, where: str) -> None:
+    """Raises InvalidValue unless the report has a value for each objective of the study."""
+    if len(step.values) != objectives:
+        raise InvalidValue(
+            f"a report of this study needs {counted(objectives, 'value')}, one for each objective, got"
+            f" {len(step.values)}",
+            where=where,
+        )

@@ -136,34 +136,42 @@ def record_of(
     for report in reports:
         by_epoch[report.epoch].append(report)
     reasons = [report.reason for report in by_epoch[epoch] if report.prune]
+    curve = _curve(epoch, leases, by_epoch)
+    inherited = _inherited(trial.resume_epoch or 0, leases, by_epoch)
     return TrialRecord(
         trial=_with_attrs(trial, attrs),
         lease=leases.get(epoch),
         resume=leases.get(trial.resume_epoch or 0),
         suggested=suggested,
-        curve=_curve(epoch, leases, by_epoch),
-        inherited=_inherited(trial.resume_epoch or 0, leases, by_epoch),
+        curve=_values(curve),
+        costs=_costs(curve),
+        inherited=_values(inherited),
+        inherited_costs=_costs(inherited),
         prune_reason=next((reason for reason in reasons if reason), None),
     )
 
 
-def _curve(
-    epoch: int, leases: Mapping[int, Lease], by_epoch: Mapping[int, list[Report]]
-) -> dict[int, tuple[float, ...]]:
+def _curve(epoch: int, leases: Mapping[int, Lease], by_epoch: Mapping[int, list[Report]]) -> dict[int, Report]:
     """The curve of an epoch: what it resumes, up to the checkpoint, and its own reports over it."""
     lease = leases.get(epoch)
     resumes = None if lease is None else lease.resume_epoch
     curve = {} if resumes is None else _inherited(resumes, leases, by_epoch)
-    curve.update({report.step: report.values for report in by_epoch.get(epoch, ())})
+    curve.update({report.step: report for report in by_epoch.get(epoch, ())})
     return curve
 
 
-def _inherited(
-    epoch: int, leases: Mapping[int, Lease], by_epoch: Mapping[int, list[Report]]
-) -> dict[int, tuple[float, ...]]:
+def _inherited(epoch: int, leases: Mapping[int, Lease], by_epoch: Mapping[int, list[Report]]) -> dict[int, Report]:
     """What the epoch hands on: its curve up to the checkpoint that it left, if any."""
     lease = leases.get(epoch)
     return {} if lease is None else up_to_checkpoint(_curve(epoch, leases, by_epoch), lease)
+
+
+def _values(curve: Mapping[int, Report]) -> dict[int, tuple[float, ...]]:
+    return {step: report.values for step, report in curve.items()}
+
+
+def _costs(curve: Mapping[int, Report]) -> dict[int, float]:
+    return {step: report.cost for step, report in curve.items() if report.cost is not None}
 
 
 def _with_attrs(trial: Trial, attrs: Mapping[str, Any]) -> Trial:

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,28 @@ def test_numpys_integers_are_integers():
 def test_settings_out_of_range_are_refused(given, message):
     with pytest.raises(InvalidValue, match=f"^{message}$"):
         HyperbandPruner(**given)
+
+
+def test_resources_may_be_costs():
+    assert "resource" not in HyperbandPruner().wire()
+    assert "resource" not in HyperbandPruner(resource="step").wire()
+    assert HyperbandPruner(resource="cost").wire() == {**HyperbandPruner().wire(), "resource": "cost"}
+    assert HyperbandPruner(max_resource=0.25, resource="cost").wire()["max_resource"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_resource": 0}, "max_resource must be a number above 0 or 'auto', got 0"),
+        ({"max_resource": math.inf}, "max_resource must be a number above 0 or 'auto', got inf"),
+        ({"max_resource": math.nan}, "max_resource must be a number above 0 or 'auto', got nan"),
+        ({"max_resource": "3"}, "max_resource must be a number above 0 or 'auto', got '3'"),
+        ({"max_resource": None}, "max_resource must be a number above 0 or 'auto', got None"),
+        ({"min_resource": "auto"}, "min_resource must be a number above 0, got 'auto'"),
+        ({"bootstrap_count": 1}, "max_resource must be a number with a bootstrap_count above 0, got 'auto'"),
+        ({"resource": "seconds"}, "resource must be 'step' or 'cost', got 'seconds'"),
+    ],
+)
+def test_resources_in_cost_out_of_range_are_refused(given, message):
+    with pytest.raises(InvalidValue, match=f"^{message}$"):
+        HyperbandPruner(**{"resource": "cost", **given})

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from tpeak.errors import InvalidValue
@@ -37,3 +39,27 @@ def test_all_settings_travel():
 def test_settings_out_of_range_are_refused(given, message):
     with pytest.raises(InvalidValue, match=f"^{message}$"):
         SuccessiveHalvingPruner(**given)
+
+
+def test_resources_may_be_costs():
+    assert "resource" not in SuccessiveHalvingPruner().wire()
+    assert "resource" not in SuccessiveHalvingPruner(resource="step").wire()
+    assert SuccessiveHalvingPruner(resource="cost").wire() == {**SuccessiveHalvingPruner().wire(), "resource": "cost"}
+    assert SuccessiveHalvingPruner(min_resource=0.25, resource="cost").wire()["min_resource"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"min_resource": 0}, "min_resource must be a number above 0 or 'auto', got 0"),
+        ({"min_resource": math.inf}, "min_resource must be a number above 0 or 'auto', got inf"),
+        ({"min_resource": math.nan}, "min_resource must be a number above 0 or 'auto', got nan"),
+        ({"min_resource": "3"}, "min_resource must be a number above 0 or 'auto', got '3'"),
+        ({"min_resource": None}, "min_resource must be a number above 0 or 'auto', got None"),
+        ({"bootstrap_count": 1}, "min_resource must be a number with a bootstrap_count above 0, got 'auto'"),
+        ({"resource": "seconds"}, "resource must be 'step' or 'cost', got 'seconds'"),
+    ],
+)
+def test_resources_in_cost_out_of_range_are_refused(given, message):
+    with pytest.raises(InvalidValue, match=f"^{message}$"):
+        SuccessiveHalvingPruner(**{"resource": "cost", **given})

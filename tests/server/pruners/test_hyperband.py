@@ -10,18 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.server.pruners.curves import (
+    COSTLY,
     CURVES,
     DIRECTIONS,
     VALUES,
+    Costly,
     Trials,
     complete,
+    costly_trials,
     decide,
+    decisions_by_cost,
+    halved_by_cost,
     halved_by_definition,
     sign_of,
     studied,
 )
 from tpeak_server.domain.observations import KEEP
 from tpeak_server.pruners import Automatic, HyperbandPruner
+from tpeak_server.pruners.resource import Resource
 
 
 def numbers_in(pruner: HyperbandPruner, bracket: int, count: int) -> list[int]:
@@ -91,10 +97,16 @@ def test_trials_of_other_brackets_do_not_compete() -> None:
 def test_peers_are_asked_with_one_function_for_each_bracket() -> None:
     class Asked(Trials):
         def reached(
-            self, step: int, without: int, *, bracket: int = 0, members: Callable[[int], bool] | None = None
+            self,
+            amount: float,
+            without: int,
+            *,
+            resource: Resource = Resource.STEP,
+            bracket: int = 0,
+            members: Callable[[int], bool] | None = None,
         ) -> list[float]:
             asked.add((bracket, members))
-            return super().reached(step, without, bracket=bracket, members=members)
+            return super().reached(amount, without, resource=resource, bracket=bracket, members=members)
 
     asked: set[tuple[int, Callable[[int], bool] | None]] = set()
     pruner = HyperbandPruner(max_resource=9)
@@ -209,3 +221,68 @@ def test_a_long_study_goes_as_with_optuna_and_prunes_at_every_rung() -> None:
     pruned = {(ours.bracket_of(number), step) for number, step, first, _ in decisions if first}
     assert {bracket for bracket, _ in pruned} == {0, 1, 2, 3}
     assert {step for _, step in pruned} == {1, 3, 9, 27}
+
+
+def test_brackets_in_cost_go_up_to_the_greatest_cost_itself() -> None:
+    automatic = HyperbandPruner(min_resource=0.25, resource=Resource.COST)
+    assert automatic.told(2.25) == {"max_resource": 2.25}
+    pruner = HyperbandPruner(min_resource=0.25, max_resource=2.25, resource=Resource.COST)
+    costs = dict.fromkeys(range(9), 0.25)
+    for bracket, steps in enumerate([[0, 2, 8], [2, 8], [8]]):
+        good, own = numbers_in(pruner, bracket, 2)
+        peers = Trials({good: dict.fromkeys(range(9), 0.0)}, costs={good: costs})
+        curves = {last: dict.fromkeys(range(last + 1), 1.0) for last in range(9)}
+        pruned = [last for last in curves if decide(pruner, curves[last], peers, number=own, costs=costs).prune]
+        assert pruned == steps
+        assert decide(pruner, curves[8], peers, number=own, costs=costs).reason == (
+            f"step 8: 1 is not among the best 1 of 2 trials of bracket {bracket} at rung {2 - bracket} (cost 2.25),"
+            " limit 0"
+        )
+    for number in (good, own):
+        too_little = HyperbandPruner(min_resource=3.0, max_resource=2.25, resource=Resource.COST)
+        assert decide(too_little, curves[8], peers, number=number, costs=costs) is KEEP
+
+
+def test_there_are_no_more_brackets_in_cost_than_there_can_be_in_steps() -> None:
+    pruner = HyperbandPruner(min_resource=1e-300, max_resource=1e300, reduction_factor=2, resource=Resource.COST)
+    assert {pruner.bracket_of(number) for number in range(200)} <= set(range(54))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    batches=st.lists(COSTLY, max_size=5),
+    others=st.lists(COSTLY, max_size=12),
+    direction=DIRECTIONS,
+    least=st.sampled_from([0.25, 0.3]),
+    most=st.sampled_from([0.25, 1.0, 2.7, 9.0]),
+    factor=st.integers(2, 3),
+    bootstrap=st.integers(0, 2),
+    seed=st.integers(0, 9),
+)
+def test_decisions_in_cost_are_those_of_the_definition(
+    batches: list[Costly],
+    others: list[Costly],
+    direction: str,
+    least: float,
+    most: float,
+    factor: int,
+    bootstrap: int,
+    seed: int,
+) -> None:
+    pruner = HyperbandPruner(
+        min_resource=least,
+        max_resource=most,
+        reduction_factor=factor,
+        bootstrap_count=bootstrap,
+        resource=Resource.COST,
+        seed=seed,
+    )
+    number, sign = len(others), sign_of(direction)
+    found = decisions_by_cost(pruner, batches, costly_trials(others, sign), number)
+    if least > most:
+        assert not any(found)
+        return
+    bracket = pruner.bracket_of(number)
+    same = [other for at, other in enumerate(others) if pruner.bracket_of(at) == bracket]
+    rungs = [least * factor**power for power in range(bracket, bracket + 12)]
+    assert found == halved_by_cost(batches, same, sign, rungs, factor, bootstrap)

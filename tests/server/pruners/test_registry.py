@@ -19,9 +19,11 @@ from tpeak_server.pruners import (
     build,
     resolve,
 )
+from tpeak_server.pruners.resource import Resource
 
 COUNTS = {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 1, "objective": None}
 HALVING = {
+    "resource": "step",
     "min_resource": "auto",
     "reduction_factor": 4,
     "min_early_stopping_rate": 0,
@@ -50,8 +52,25 @@ FULL = [
     (
         {"name": "hyperband"},
         {
+            "resource": "step",
             "min_resource": 1,
             "max_resource": "auto",
+            "reduction_factor": 3,
+            "bootstrap_count": 0,
+            "objective": None,
+        },
+    ),
+    (
+        {"name": "successive_halving", "resource": "cost", "min_resource": 0.25},
+        {**HALVING, "resource": "cost", "min_resource": 0.25},
+    ),
+    ({"name": "successive_halving", "resource": "cost"}, {**HALVING, "resource": "cost"}),
+    (
+        {"name": "hyperband", "resource": "cost", "max_resource": 1_000_000},
+        {
+            "resource": "cost",
+            "min_resource": 1.0,
+            "max_resource": 1_000_000.0,
             "reduction_factor": 3,
             "bootstrap_count": 0,
             "objective": None,
@@ -81,6 +100,10 @@ def test_defaults_are_filled_in_and_a_full_spec_stays_as_it_is(
         (
             {"name": "successive_halving", "min_resource": 3, "bootstrap_count": 2},
             SuccessiveHalvingPruner(min_resource=3, bootstrap_count=2),
+        ),
+        (
+            {"name": "successive_halving", "resource": "cost", "min_resource": 0.5},
+            SuccessiveHalvingPruner(min_resource=0.5, resource=Resource.COST),
         ),
         ({"name": "patient", "patience": 0}, PatientPruner(wrapped_pruner=None, patience=0)),
         (
@@ -246,6 +269,42 @@ def test_a_spec_whose_automatic_settings_were_told_is_built_and_prunes(spec: dic
             {"name": "hyperband", "max_resource": True},
             "/pruner/max_resource",
             "max_resource must be an integer or 'auto', got True",
+        ),
+        (
+            {"name": "hyperband", "resource": "costs", "min_resource": 0.5},
+            "/pruner/resource",
+            "resource must be 'step' or 'cost', got 'costs'",
+        ),
+        (
+            {"name": "hyperband", "resource": "step", "min_resource": 0.5},
+            "/pruner/min_resource",
+            "min_resource must be an integer, got 0.5",
+        ),
+        (
+            {"name": "hyperband", "resource": "cost", "min_resource": "auto"},
+            "/pruner/min_resource",
+            "min_resource must be a number above 0, got 'auto'",
+        ),
+        (
+            {"name": "hyperband", "resource": "cost", "max_resource": math.inf},
+            "/pruner/max_resource",
+            "max_resource must be a number above 0 or 'auto', got inf",
+        ),
+        (
+            {"name": "successive_halving", "resource": "cost", "min_resource": 0},
+            "/pruner/min_resource",
+            "min_resource must be a number above 0 or 'auto', got 0",
+        ),
+        (
+            {"name": "successive_halving", "resource": "cost", "bootstrap_count": 1},
+            "/pruner/bootstrap_count",
+            "a bootstrap needs to know the rungs: min_resource must be a number",
+        ),
+        (
+            {"name": "median", "resource": "cost"},
+            "/pruner/resource",
+            "the pruner 'median' has no setting 'resource'; there is"
+            " n_startup_trials, n_warmup_steps, interval_steps, n_min_trials, objective",
         ),
     ],
 )

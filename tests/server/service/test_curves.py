@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tpeak_server.domain.observations import Curve
 from tpeak_server.domain.study import Direction, Study
 from tpeak_server.domain.trial import Trial, TrialRecord, TrialState
+from tpeak_server.pruners.resource import Resource
 from tpeak_server.service.curves import Curves
 
 MINIMIZED = Study(id=1, name="s", directions=(Direction.MINIMIZE,), sampler={}, pruner={"name": "median"}, seed=0)
@@ -152,36 +153,103 @@ def test_what_a_report_lacks_beside_wider_ones_is_nan() -> None:
     assert ([*curves.losses_at(0)], [*curves.losses_at(1)]) == ([], [-5.0])
 
 
+def costing(number: int, state: TrialState, curve: Mapping[int, tuple[float, float]]) -> TrialRecord:
+    """A trial whose reports have a value and a cost, complete ones with the final value 0."""
+    whole = record(number, state, {step: value for step, (value, _) in curve.items()}, *[0.0] * (state is COMPLETE))
+    return replace(whole, costs={step: cost for step, (_, cost) in curve.items()})
+
+
+def test_a_rung_in_cost_has_the_first_loss_whose_costs_sum_up_to_it() -> None:
+    curves = curves_of(
+        costing(0, RUNNING, {1: (9.0, 0.5), 4: (3.0, 0.5), 5: (0.0, 0.5)}),
+        costing(1, PRUNED, {0: (2.0, 7.0)}),
+        costing(2, RUNNING, {0: (1.0, 0.25), 9: (1.0, 0.25)}),
+        record(3, COMPLETE, {9: 5.0}, 5.0),
+    )
+    assert [*curves.reached(1.0, without=9, resource=Resource.COST)] == [2.0, 3.0]
+    assert [*curves.reached(1, without=9)] == [1.0, 5.0, 9.0]
+    curves.put(costing(2, RUNNING, {0: (1.0, 0.25), 4: (6.0, 0.5), 9: (4.0, 0.25)}), feasible=True)
+    assert [*curves.reached(1.0, without=9, resource=Resource.COST)] == [2.0, 3.0, 4.0]
+    curves.add(4, 3, (7.0,), (1.5,))
+    assert [*curves.reached(1.0, without=0, resource=Resource.COST)] == [2.0, 4.0, 7.0]
+
+
+def test_the_greatest_cost_is_that_of_complete_trials() -> None:
+    curves = curves_of(
+        record(0, COMPLETE, {0: 1.0}, 0.0), costing(1, RUNNING, {0: (1.0, 9.0)}), costing(2, COMPLETE, {0: (1.0, 0.0)})
+    )
+    assert curves.deepest_cost is None
+    curves.put(costing(3, COMPLETE, {0: (1.0, 0.25), 1: (1.0, 0.5)}), feasible=True)
+    curves.put(costing(4, COMPLETE, {0: (1.0, 0.5)}), feasible=False)
+    assert curves.deepest_cost == 0.75
+    curves.drop(3)
+    assert curves.deepest_cost == 0.5
+
+
 VALUES = st.sampled_from([NAN, INF, -INF, 0.0, -0.0, 0.5, 1.0])
+COSTS = [None, 0.0, 0.1, 0.5, 9.0]
 SHAPES = st.dictionaries(st.integers(0, 6), VALUES, max_size=5)
 
 
 @settings(max_examples=200, deadline=None)
 @given(
     changes=st.lists(
-        st.tuples(st.integers(0, 4), st.sampled_from([COMPLETE, RUNNING, PRUNED, None]), SHAPES, VALUES), max_size=20
+        st.tuples(
+            st.integers(0, 4),
+            st.sampled_from([COMPLETE, RUNNING, PRUNED, None]),
+            SHAPES,
+            VALUES,
+            st.sampled_from(COSTS),
+        ),
+        max_size=20,
     ),
     maximizes=st.booleans(),
 )
 def test_whatever_changes_the_curves_are_what_the_trials_that_are_left_make_of_them(
-    changes: list[tuple[int, TrialState | None, dict[int, float], float]], maximizes: bool
+    changes: list[tuple[int, TrialState | None, dict[int, float], float, float | None]], maximizes: bool
 ) -> None:
     study = MAXIMIZED if maximizes else MINIMIZED
     curves, left = Curves(study), dict[int, TrialRecord]()
     for step in (0, 3):
         curves.reached(step, without=9)
-    for number, state, curve, value in changes:
+    for cost in (0.3, 1.0):
+        curves.reached(cost, without=9, resource=Resource.COST)
+    for number, state, curve, value, cost in changes:
         if state is None:
             curves.drop(number)
             left.pop(number, None)
         elif number not in left or left[number].trial.state is not COMPLETE:
-            left[number] = record(number, state, curve, *([value] if state is COMPLETE else []))
+            made = record(number, state, curve, *([value] if state is COMPLETE else []))
+            left[number] = replace(made, costs={} if cost is None else dict.fromkeys(sorted(curve)[1:], cost))
             curves.put(left[number], feasible=True)
     fresh = curves_of(*left.values(), study=study)
     assert (curves.complete, curves.deepest) == (fresh.complete, fresh.deepest)
+    assert curves.deepest_cost == fresh.deepest_cost
+    assert [[*curves.reached(cost, without=2, resource=Resource.COST)] for cost in (0.3, 1.0)] == [
+        slowly_by_cost(left, study, cost, 2) for cost in (0.3, 1.0)
+    ]
     assert [[*curves.losses_at(step)] for step in range(7)] == [[*fresh.losses_at(step)] for step in range(7)]
     assert [[*curves.reached(step, without=2)] for step in (0, 3)] == [slowly(left, study, step, 2) for step in (0, 3)]
     assert repr(curves.best) == repr(fresh.best)
+
+
+def slowly_by_cost(records: Mapping[int, TrialRecord], study: Study, amount: float, without: int) -> list[float]:
+    found = []
+    for number, one in records.items():
+        total, reached = 0.0, NAN
+        for step in sorted(one.curve, reverse=True):
+            total = slow_sum(one.costs, step)
+            reached = study.signs[0] * one.curve[step][0] if total >= amount else reached
+        if number != without and not math.isnan(reached):
+            found.append(reached)
+    return sorted(found)
+
+
+def slow_sum(costs: Mapping[int, float], last: int) -> float:
+    total = 0.0
+    for step in sorted(costs):
+        total += costs[step] if step <= last else 0.0
+    return total
 
 
 def slowly(records: Mapping[int, TrialRecord], study: Study, step: int, without: int) -> list[float]:

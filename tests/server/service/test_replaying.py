@@ -27,6 +27,14 @@ RULES = [
     {"name": "successive_halving", "min_resource": 1, "reduction_factor": 2, "bootstrap_count": 1},
     {"name": "hyperband", "reduction_factor": 2},
     {"name": "hyperband", "min_resource": 1, "max_resource": 9},
+    {"name": "successive_halving", "resource": "cost", "reduction_factor": 2},
+    {"name": "successive_halving", "resource": "cost", "min_resource": 0.25, "reduction_factor": 2},
+    {"name": "hyperband", "resource": "cost", "min_resource": 0.25},
+    {
+        "name": "patient",
+        "wrapped_pruner": {"name": "successive_halving", "resource": "cost", "reduction_factor": 4},
+        "patience": 0,
+    },
     {
         "name": "patient",
         "wrapped_pruner": {"name": "successive_halving", "min_resource": 1, "reduction_factor": 4},
@@ -226,6 +234,22 @@ def test_steps_may_come_in_any_order(make_study: MakeStudy) -> None:
     assert (answer["reports"], answer["saved"]) == (10, 1)
 
 
+def test_rungs_in_cost_are_reached_by_what_had_come_by_then_in_whatever_order(make_study: MakeStudy) -> None:
+    study = make_study(pruner=NOP)
+    compute(study, *[1.0] * 4, cost=0.5)
+    trial = study.trial()
+    for step, value, cost in ((3, 3.0, 0.5), (1, 2.0, 0.25), (2, 9.0, None), (0, 4.0, 0.5), (4, 0.5, 0.5)):
+        costs = {} if cost is None else {"cost": cost}
+        study.of(trial, "report", {"reports": [{"step": step, "values": [value], **costs}]})
+    rule = {"name": "successive_halving", "resource": "cost", "min_resource": 1.0, "reduction_factor": 4}
+    answer = replayed(study, rule)
+    # With step 0 the costs are 0.5, 0.75, 0.75 and 1.25: it is step 3 that reaches the rung.
+    reason = "step 3: 3 is not among the best 1 of 2 trials at rung 0 (cost 1), limit 1"
+    assert answer["decisions"] == [cut(1, 0, reason, "running", None)]
+    assert (answer["cost"], answer["cost_saved"], answer["saved"]) == (3.75, 0.5, 1)
+    assert replayed(study, rule | {"min_resource": 2.0})["pruned"] == 0
+
+
 def test_trials_that_were_added_with_their_reports_are_decided_on_one_after_the_other(make_study: MakeStudy) -> None:
     study = make_study(pruner=NOP)
     values = (1.0, 3.0, 0.5)
@@ -327,7 +351,9 @@ def obey(study: Study, rng: random.Random, sign: float) -> list[tuple[int, int, 
             study.tell(trial, state, **({"values": [sign * end]} if state == "complete" else {}))
             continue
         value = "NaN" if rng.random() < 0.1 else sign * (end + rng.choice([0.0, 0.5, 1.0]) * rng.random())
-        reply: httpx.Response = study.report(trial, step, value)
+        cost = {} if step % 4 == 3 else {"cost": 0.25 + trial["number"] % 5 / 8}
+        report = {"step": step, "values": [value], **cost}
+        reply: httpx.Response = study.of(trial, "report", {"reports": [report]})
         if reply.json()["prune"]:
             decided.append((trial["number"], step, reply.json()["reason"]))
             study.tell(trial, "pruned")

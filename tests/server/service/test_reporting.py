@@ -82,7 +82,8 @@ def test_a_step_twice_in_one_report_has_its_first_value(study: Study) -> None:
         (1.7976931348623157e308, "Infinity"),
     ],
 )
-def test_values_are_stored_bit_for_bit(study: Study, value: Any, other: Any) -> None:
+def test_values_are_stored_bit_for_bit(make_study: MakeStudy, value: Any, other: Any) -> None:
+    study = make_study(directions=["minimize", "maximize"])
     trial = study.trial()
     study.report(trial, 0, value, other)
     for replica in (0, 1):
@@ -194,6 +195,69 @@ def test_what_auto_stands_for_is_told_once_by_the_first_complete_trials_and_anew
     assert study.get()["pruner_auto"] == {"max_resource": 5001}
 
 
+def costly(*reports: tuple[int, float, float | None]) -> dict[str, Any]:
+    """A report's body: step, value and cost, which may be none."""
+    rows = [{"step": step, "values": [value], "cost": cost} for step, value, cost in reports]
+    return {"reports": [{name: value for name, value in row.items() if value is not None} for row in rows]}
+
+
+def test_a_rule_may_count_what_reports_cost(make_study: MakeStudy) -> None:
+    study = make_study(pruner={"name": "successive_halving", "resource": "cost", "reduction_factor": 2})
+    peer, second, third = study.ask(count=3)
+    study.of(peer, "report", costly((0, 1.0, 20.0), (1, 1.0, 30.0)))
+    assert study.of(second, "report", costly((0, 9.0, 0.25))).json()["prune"] is False
+    study.tell(peer, values=[1.0])
+    for replica, cost, reason in (
+        (0, 0.0, None),
+        (1, None, None),
+        (1, 0.25, "step 3: 9 is not among the best 1 of 2 trials at rung 0 (cost 0.5), limit 1"),
+    ):
+        reply = study.of(second, "report", costly((replica + (cost is not None) + 1, 9.0, cost)), replica=replica)
+        assert reply.json()["reason"] == reason
+    assert (study.get()["pruner_auto"], study.get()["pruner"]["resource"]) == ({"min_resource": 0.5}, "cost")
+    # What has no cost never gets there.
+    assert study.of(third, "report", costly(*((step, 9.0, None) for step in range(500)))).json()["prune"] is False
+    study.change(pruner={"name": "hyperband", "resource": "cost"})
+    study.of(third, "report", costly((500, 9.0, None)), replica=1)
+    assert study.get()["pruner_auto"] == {"max_resource": 50.0}
+
+
+def test_auto_waits_for_a_complete_trial_with_a_cost(make_study: MakeStudy) -> None:
+    study = make_study(pruner={"name": "hyperband", "resource": "cost"})
+    for cost in (None, 0.0):
+        peer = study.trial()
+        study.of(peer, "report", costly((0, 1.0, cost)))
+        study.tell(peer, values=[1.0])
+        assert study.report(study.trial(), 0, 9.0).json()["prune"] is False
+        assert study.get()["pruner_auto"] == {}
+
+
+def test_what_a_resumed_trial_cost_before_its_checkpoint_counts_and_decides_no_rung_again(
+    make_study: MakeStudy,
+) -> None:
+    pruner = {"name": "successive_halving", "resource": "cost", "min_resource": 1.0, "reduction_factor": 2}
+    study = make_study(pruner=pruner)
+    trial, peer = study.ask(count=2)
+    assert study.of(trial, "report", costly((0, 9.0, 1.5), (1, 9.0, 9.0))).json()["prune"] is False
+    study.of(trial, "release", {"checkpoint": "file:///c", "step": 0})
+    study.of(peer, "report", costly((0, 1.0, 9.0)))
+    again = study.trial()
+    assert again["reports"] == [{"step": 0, "values": [9.0], "cost": 1.5}]
+    # 1.5 and 0.25 are at the rung of 1, which the first epoch has passed, and 0.25 more at that of 2.
+    assert study.of(again, "report", costly((1, 9.0, 0.25)), replica=1).json()["prune"] is False
+    assert study.of(again, "report", costly((2, 9.0, 0.25)), replica=0).json()["reason"] == (
+        "step 2: 9 is not among the best 1 of 2 trials at rung 1 (cost 2), limit 1"
+    )
+
+
+def test_of_two_reports_of_a_step_the_first_ones_cost_stands_too(study: Study) -> None:
+    trial = study.trial()
+    study.of(trial, "report", costly((0, 0.5, 1.5), (0, 0.5, 2.5)))
+    for replica, cost in ((0, 3.5), (1, None)):
+        assert decision(study.of(trial, "report", costly((0, 0.5, cost)), replica=replica))["kept"] == []
+        assert study.get("/trials/0", replica=replica)["reports"] == [{"step": 0, "values": [0.5], "cost": 1.5}]
+
+
 def test_a_rule_within_a_rule_is_told_what_auto_stands_for_too(make_study: MakeStudy) -> None:
     wrapped = {"name": "successive_halving", "reduction_factor": 2}
     study = make_study(pruner={"name": "patient", "wrapped_pruner": wrapped, "patience": 0})
@@ -232,6 +296,27 @@ def test_an_early_step_that_comes_late_is_stored_and_decides_nothing_but_what_th
     assert judged.get("/trials/1")["reports"] == [{"step": -3, "values": [9.0]}, {"step": 4, "values": [0.5]}]
 
 
+def test_steps_lie_anywhere_between_the_greatest_ones_and_none_of_them_is_lost(study: Study) -> None:
+    trial = study.trial()
+    steps = [2**53, -(2**53), 0, -1, 2**53 - 1]
+    for replica, step in enumerate(steps):
+        assert decision(study.report(trial, step, 0.5, replica=replica % 2))["kept"] == []
+    for replica in (0, 1):
+        reports = study.get("/trials/0", replica=replica)["reports"]
+        assert reports == [{"step": step, "values": [0.5]} for step in sorted(steps)]
+
+
+def test_a_step_beyond_the_greatest_is_refused_with_all_that_came_with_it(study: Study) -> None:
+    trial = study.trial()
+    for step in (2**53 + 1, -(2**53) - 1):
+        reports = [{"step": 0, "values": [0.5]}, {"step": step, "values": [0.5]}]
+        reply = study.of(trial, "report", {"reports": reports})
+        assert refused(reply) == (422, "invalid_request")
+        assert reply.json()["where"] == "/reports/1/step"
+        assert reply.json()["detail"] == "Input should lie within -2^53 .. 2^53"
+    assert study.get("/trials/0")["reports"] == []
+
+
 def test_another_number_of_values_than_before_is_refused_and_nothing_is_stored(study: Study) -> None:
     trial = study.trial()
     study.report(trial, 0, 0.5)
@@ -241,6 +326,27 @@ def test_another_number_of_values_than_before_is_refused_and_nothing_is_stored(s
         assert refused(reply) == (422, "invalid_value")
         assert reply.json()["where"] == "/reports/1/values"
     assert [report["step"] for report in study.get("/trials/0")["reports"]] == [0]
+
+
+@pytest.mark.parametrize(
+    ("directions", "values", "detail"),
+    [
+        (["minimize"], [0.5, 0.5], "a report of this study needs 1 value, one for each objective, got 2"),
+        (["minimize"] * 3, [0.5], "a report of this study needs 3 values, one for each objective, got 1"),
+        (["minimize"] * 2, [0.5] * 3, "a report of this study needs 2 values, one for each objective, got 3"),
+    ],
+)
+def test_a_report_has_a_value_for_each_objective(
+    make_study: MakeStudy, directions: list[str], values: list[float], detail: str
+) -> None:
+    study = make_study(directions=directions)
+    reply = study.report(study.trial(), 0, *values)
+    assert refused(reply) == (422, "invalid_value")
+    assert (reply.json()["where"], reply.json()["detail"]) == ("/reports/0/values", detail)
+    added = {"state": "failed", "reports": [{"step": 0, "values": values}]}
+    reply = study.post("trials", {"request_id": "add", "trials": [added]})
+    assert (reply.status_code, reply.json()["where"]) == (422, "/trials/0/reports/0/values")
+    assert study.get("/trials/0")["reports"] == []
 
 
 def test_a_lease_that_has_ended_reports_no_more_but_hears_its_answers_again(study: Study) -> None:

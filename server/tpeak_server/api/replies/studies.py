@@ -32,7 +32,7 @@ class StudyReply(TypedDict):
     state: str
     sampler: dict[str, Any]
     pruner: dict[str, Any]
-    pruner_auto: dict[str, int]
+    pruner_auto: dict[str, float]
     space: dict[str, Any] | None
     seed: int
     max_trials: int | None

@@ -70,7 +70,7 @@ def trial(record: TrialRecord, interned: Mapping[int, Interned]) -> TrialReply:
         values=numbers(one.values),
         params={name: interned[i].distribution.to_external(value) for name, (i, value) in params.items()},
         distributions={name: interned[i].distribution.spec() for name, (i, _) in params.items()},
-        reports=steps(record.curve),
+        reports=steps(record),
         user_attrs=dict(one.user_attrs),
         constraints=numbers(one.constraints),
         origin=one.origin,

@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NotRequired
 
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.trial import TrialRecord
 
 _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False)
 
@@ -24,6 +25,7 @@ class StepReply(TypedDict):
 
     step: int
     values: list[Number]
+    cost: NotRequired[float]
 
 
 def reply(body: Mapping[str, Any], status: int = 200) -> Response:
@@ -35,8 +37,14 @@ def specs(distributions: Mapping[str, Distribution]) -> dict[str, Any]:
     return {name: distribution.spec() for name, distribution in distributions.items()}
 
 
-def steps(curve: Mapping[int, tuple[float, ...]]) -> list[StepReply]:
-    return [StepReply(step=step, values=[number(value) for value in curve[step]]) for step in sorted(curve)]
+def steps(record: TrialRecord) -> list[StepReply]:
+    """The reports of the trial's curve."""
+    return [_step(step, record.curve[step], record.costs.get(step)) for step in sorted(record.curve)]
+
+
+def _step(step: int, values: tuple[float, ...], cost: float | None) -> StepReply:
+    found = StepReply(step=step, values=[number(value) for value in values])
+    return found if cost is None else StepReply(**found, cost=cost)
 
 
 def numbers(values: Iterable[float] | None) -> list[Number] | None:

@@ -118,7 +118,7 @@ def _issued(handed: Issued) -> IssuedReply:
         params=dict(handed.params),
         distributions=specs(handed.distributions),
         user_attrs=dict(trial.user_attrs),
-        reports=steps(handed.record.curve),
+        reports=steps(handed.record),
     )
     if trial.fixed:
         body["fixed"] = dict(trial.fixed)

@@ -219,9 +219,9 @@ def _command(storm: Storm, rng: random.Random) -> Command:
     if kind == "report":
         value = rng.choice([rng.random(), float("nan"), float("inf"), -0.0])
         used = rng.choice([None, ("x",), ("x", "depth")])
-        return ReportSteps(
-            number=number, lease=lease, steps=(Step(step=rng.randint(0, 5), values=(value,)),), used=used
-        )
+        step = rng.randint(0, 5)
+        made = Step(step=step, values=(value,), cost=None if step % 3 == 0 else 0.125 * step)
+        return ReportSteps(number=number, lease=lease, steps=(made,), used=used)
     if kind == "suggest":
         name = rng.choice(list(LATE))
         return Suggest(number=number, lease=lease, name=name, distribution=LATE[name])

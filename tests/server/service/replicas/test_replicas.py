@@ -234,7 +234,8 @@ def _shown(history: History) -> dict[str, str]:
     for number, record in sorted(history.unfinished.items()):
         timeless = replace(record.trial, created_at=None, started_at=None, finished_at=None)
         leases = [lease and replace(lease, remaining_s=0.0, age_s=0.0) for lease in (record.lease, record.resume)]
-        curves = [sorted(curve.items()) for curve in (record.curve, record.inherited)]
+        by_step = (record.curve, record.costs, record.inherited, record.inherited_costs)
+        curves = [sorted(one.items()) for one in by_step]
         known = [sorted(timeless.user_attrs.items()), sorted(record.suggested.items()), record.prune_reason]
         shown[f"trial {number}"] = [replace(timeless, user_attrs={}), leases, curves, known]
     with np.printoptions(threshold=10**9):
