@@ -23,7 +23,7 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from problems.curves import problems
+from problems.curves import CurveProblem, marks_of, problems
 from report import spread, table, versions, write_json
 from studies.arms import Arm, parse_arms
 from studies.courses import courses, jobs
@@ -47,6 +47,18 @@ def report(comparison: Comparison, trials: int) -> str:
     parts = [*(_reaching(comparison, mark) for mark in MARKS), _in_all(comparison, trials)]
     parts += [_against(comparison, base, mark) for base in comparison.bases() for mark in MARKS]
     return "\n\n".join(parts)
+
+
+def described(chosen: Sequence[CurveProblem]) -> str:
+    """The problems, and how many of their grid's points reach the marks."""
+    rows = []
+    for problem in chosen:
+        marks, finals = marks_of(problem), problem.values[..., -1]
+        shares = [float((finals >= of(marks)).mean()) for _, of in MARKS.values()]
+        reaching = [f"{share * finals.size:.0f} ({share:.1%})" for share in shares]
+        rows.append([problem.name, str(finals.size), f"{marks.typical:.3f}", f"{marks.best:.3f}", *reaching])
+    heads = ["", "grid points", "random median", "best known", *(f"at the mark {mark}" for mark in MARKS)]
+    return table("Problems", heads, rows)
 
 
 def _reaching(comparison: Comparison, mark: str) -> str:
@@ -133,6 +145,7 @@ def main() -> int:
     found = courses(wanted, given.cache, processes=given.processes, budget_s=given.budget_s)
     comparison = Comparison(given.arms, chosen, found)
     print(f"{len(chosen)} problems, {len(comparison.seeds)} seeds, {given.workers} workers", end="\n\n")
+    print(described(chosen), end="\n\n")
     print(report(comparison, given.trials), end="\n\n")
     print(versions("numpy", "scipy", "scikit-learn", "optuna"))
     if given.json:
