@@ -1,7 +1,7 @@
 """What pruners save: trials, epochs and computing to good models, through the real server, beside Optuna 5.0.
 
     pip install --editable '.[bench,embedded]' optuna==5.0.0
-    python benchmarks/pruning.py [--seeds 2] [--problems 'digits*'] [--workers 4] [--processes 2] [--json figures.json]
+    python benchmarks/pruning.py [--seeds 2] [--problems 'digits*'] [--workers 4] [--processes 3] [--json figures.json]
     python benchmarks/pruning.py --arms 'random+nop,auto+percentile:{"percentile":25}'
 
 Every arm, a sampler with a pruner, runs a study of 100 trials for each problem and seed, or of more where it prunes,

@@ -75,6 +75,14 @@ def test_the_fingerprint_changes_with_the_curves_and_what_they_took() -> None:
     assert len({marks_of(problem).fingerprint for problem in (SMALL, *others, replace(SMALL))}) == 3
 
 
+def test_every_mark_is_reached_by_more_than_one_grid_point() -> None:
+    # What one training alone reaches is luck; what many reach is no mark.
+    for problem in problems():
+        marks, finals = marks_of(problem), problem.values[..., -1]
+        for mark in (marks.within, marks.of_best):
+            assert 2 <= (finals >= mark).sum() <= 0.2 * finals.size, (problem.name, mark)
+
+
 def test_every_sample_is_held_out_by_one_fold() -> None:
     folds = splits("digits-sgd")
     assert [len(x) for x, *_ in folds] == [len(y) for _, _, y, _ in folds] == [400, 400, 400]
