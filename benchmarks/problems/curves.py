@@ -2,11 +2,15 @@
 
 | term | meaning |
 |---|---|
-| value | of the validation data, the larger the better: accuracy of a classifier, R² of a regression |
+| value | of the samples held out, the larger the better: accuracy of a classifier, R² of a regression; the mean of |
+| | as many trainings as cross-validation has folds |
 | step | 1 .. STEPS: an epoch of a network or of stochastic gradient descent, three stages of boosting |
 | final value | that after the last step: what a trial that is not pruned returns |
-| seconds | of the processor, for the training of one step |
+| seconds | of the processor, for one step of all folds' trainings |
 | point | a trial's parameters: its curve is that of the nearest grid point |
+
+Curves are not interpolated: with so few values an axis, the best grid point would be a tip that hardly any other point
+is near in all parameters. Of random points of diabetes-mlp 1.9 % are within 5 % of the way, and 0.07 % if interpolated.
 """
 
 from __future__ import annotations
@@ -148,7 +152,8 @@ def marks_of(problem: CurveProblem) -> Marks:
     drawn = [problem.curve(RandomTrial(rng)) for _ in range(DRAWS)]
     finals = np.array([curve.final for curve in drawn])
     best, typical = float(problem.values[..., -1].max()), float(np.median(finals))
-    said = repr([(axis, axis.grid()) for axis in problem.axes]).encode() + problem.values.astype(np.float32).tobytes()
+    said = [repr([(axis, axis.grid()) for axis in problem.axes]).encode()]
+    said += [each.astype(np.float32).tobytes() for each in (problem.values, problem.seconds)]
     return Marks(
         best=best,
         typical=typical,
@@ -156,7 +161,7 @@ def marks_of(problem: CurveProblem) -> Marks:
         of_best=OF_BEST * best,
         good=float(np.quantile(finals, 1.0 - BEST_SHARE)),
         full_seconds=float(np.mean([sum(curve.seconds) for curve in drawn])),
-        fingerprint=hashlib.blake2b(said, digest_size=6).hexdigest(),
+        fingerprint=hashlib.blake2b(b"".join(said), digest_size=6).hexdigest(),
     )
 
 

@@ -3,11 +3,14 @@
 | term | meaning |
 |---|---|
 | reached | of a mark: a trial that was not pruned has returned it, or a better value |
+| budget | the trials that were asked for, 100, and the epochs of as many whole curves; a study that prunes goes on, |
+| | with more trials, until it has spent those (`stepwise.run`) |
 | trials, epochs, seconds | those of all trials until the end of that one; a study that never reaches the mark |
-| | counts as all of its trials, trained to the end, at what a random one costs |
-| at | the simulated time then |
-| efficiency | the share of a study's trials at points among the best tenth of the space, were they trained to the end |
+| | counts as what it spent or as the whole budget, at what a random trial costs, whichever is more |
+| at | the simulated time then, and likewise |
+| efficiency | the share of the trials at points among the best tenth of the space, were they trained to the end |
 | way | of the best value found: the share of the way from the median of random points to the best one known |
+| total | of the budget's trials, the first 100 to finish; `whole_way` is the way of all that there are |
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from studies.stepwise import Finished
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """One study: of each trial, in the order in which they finish, the fields of `Finished`."""
+    """One study: of each trial, in the order in which they finish, the fields of `Finished`; `trials` is the budget."""
 
     arm: str
     version: str
@@ -39,7 +42,7 @@ class Course:
 
     @property
     def key(self) -> tuple[str | int, ...]:
-        """What the study was. Its length is part of it: a grid depends on that."""
+        """What the study was. The budget is part of it: a grid depends on that."""
         return self.arm, self.version, self.problem, self.fingerprint, self.seed, self.workers, self.trials
 
 
@@ -56,7 +59,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """What all trials of a study came to."""
+    """What the budget's trials came to, and all of them in `whole_way`."""
 
     complete: float
     epochs: float
@@ -64,6 +67,7 @@ class Total:
     at: float
     efficiency: float
     way: float
+    whole_way: float
 
 
 def columns(finished: Iterable[Finished]) -> dict[str, list[float | None]]:
@@ -84,27 +88,32 @@ def count(course: Course, mark: float, marks: Marks, steps: int) -> Count:
                 seconds=course.seconds[place],
                 at=course.at[place],
             )
-    seconds = course.trials * marks.full_seconds
+    seconds = max(course.seconds[-1], course.trials * marks.full_seconds)
     return Count(
         reached=False,
-        trials=course.trials,
-        epochs=course.trials * steps,
+        trials=max(len(course.values), course.trials),
+        epochs=max(course.epochs[-1], course.trials * steps),
         seconds=seconds,
-        at=seconds / course.workers,
+        at=max(course.at[-1], seconds / course.workers),
     )
 
 
 def total(course: Course, marks: Marks) -> Total:
-    """What all trials came to; a study without a complete one has found the typical value."""
-    complete = [value for value in course.values if value is not None]
+    """What the budget's trials came to; where none of them is complete, the typical value is what was found."""
+    trials = min(course.trials, len(course.values))
     return Total(
-        complete=len(complete),
-        epochs=course.epochs[-1],
-        seconds=course.seconds[-1],
-        at=course.at[-1],
-        efficiency=sum(final >= marks.good for final in course.finals) / len(course.finals),
-        way=marks.way(max(complete, default=marks.typical)),
+        complete=sum(value is not None for value in course.values[:trials]),
+        epochs=course.epochs[trials - 1],
+        seconds=course.seconds[trials - 1],
+        at=course.at[trials - 1],
+        efficiency=sum(final >= marks.good for final in course.finals[:trials]) / trials,
+        way=_way(course.values[:trials], marks),
+        whole_way=_way(course.values, marks),
     )
+
+
+def _way(values: Sequence[float | None], marks: Marks) -> float:
+    return marks.way(max((value for value in values if value is not None), default=marks.typical))
 
 
 def ratios(own: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]]) -> list[float]:

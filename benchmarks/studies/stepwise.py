@@ -16,6 +16,9 @@ from studies.simulation import NothingLeft
 
 T = TypeVar("T", bound=Trial)
 
+MOST_TIMES = 6
+"""A study that prunes has no more than so many times the trials of one that does not."""
+
 
 class SteppedStudy(Protocol[T]):
     """A study of either service, of which larger values are better."""
@@ -49,21 +52,26 @@ class Finished:
 
 
 def run(study: SteppedStudy[T], problem: CurveProblem, *, trials: int, workers: int = 1) -> Iterator[Finished]:
-    """Every trial in the order in which they finish: so many, or fewer where nothing is left to be tried."""
+    """Every trial in the order in which they finish: so many, and more until all have had the epochs of so many whole
+    curves, since what is pruned makes room for others; fewer where nothing is left to be tried.
+    """
     training = Training(study, problem)
-    asked = 0
     while True:
-        while asked < trials and len(training) < workers:
+        while len(training) < workers and _wanting(training, trials, trials * problem.steps):
             try:
                 training.begin(study.ask())
             except NothingLeft:
                 break
-            asked += 1
         if not len(training):
             return
         finished = training.step()
         if finished is not None:
             yield finished
+
+
+def _wanting(training: Training[T], trials: int, epochs: int) -> bool:
+    """Whether there are too few trials, or the epochs are not spent yet."""
+    return training.begun < trials or (training.epochs < epochs and training.begun < MOST_TIMES * trials)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,10 +89,10 @@ class Training(Generic[T]):
     def __init__(self, study: SteppedStudy[T], problem: CurveProblem) -> None:
         self._study = study
         self._problem = problem
+        self.begun = 0
+        self.epochs = 0
         self._now = 0.0
-        self._epochs = 0
         self._seconds = 0.0
-        self._begun = 0
         self._queue: list[tuple[float, int, Running[T]]] = []
         """When each trial's next step ends, and which one it is."""
 
@@ -93,15 +101,15 @@ class Training(Generic[T]):
 
     def begin(self, trial: T) -> None:
         """Begins the trial's first step."""
-        self._begun += 1
-        self._await(self._begun, Running(trial=trial, curve=self._problem.curve(trial)))
+        self.begun += 1
+        self._await(self.begun, Running(trial=trial, curve=self._problem.curve(trial)))
 
     def step(self) -> Finished | None:
         """Ends the step that ends next; the trial, if that was its last one."""
         self._now, number, running = heapq.heappop(self._queue)
         curve, trial = running.curve, running.trial
         value = curve.values[running.done]
-        self._epochs += 1
+        self.epochs += 1
         self._seconds += curve.seconds[running.done]
         running.done += 1
         pruned = self._study.report(trial, value, running.done) and running.done < len(curve.values)
@@ -112,7 +120,7 @@ class Training(Generic[T]):
         return Finished(
             value=None if pruned else value,
             final=curve.final,
-            epochs=self._epochs,
+            epochs=self.epochs,
             seconds=self._seconds,
             at=self._now,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from problems.curves import CURVES, SPACES, STEPS, CurveProblem, marks_of, problems
 from problems.grids import Axis
-from problems.make_curves import LEAST, curve
+from problems.make_curves import LEAST, curve, splits
 from tests.benchmarks.problems.given import Given
 
 RATE = Axis(name="rate", low=1e-4, high=1.0, count=5, log=True)
@@ -69,9 +70,24 @@ def test_problems_are_chosen_by_name() -> None:
     assert [problem.name for problem in problems(["wine*", "digits-sgd"])] == ["digits-sgd", "wine-alcohol-mlp"]
 
 
-def test_the_fingerprint_changes_with_the_curves() -> None:
-    other = CurveProblem(name="small", axes=SMALL.axes, values=SMALL.values + 0.1, seconds=SMALL.seconds)
-    assert marks_of(other).fingerprint != marks_of(SMALL).fingerprint
+def test_the_fingerprint_changes_with_the_curves_and_what_they_took() -> None:
+    others = [replace(SMALL, values=SMALL.values + 0.1), replace(SMALL, seconds=SMALL.seconds * 2.0)]
+    assert len({marks_of(problem).fingerprint for problem in (SMALL, *others, replace(SMALL))}) == 3
+
+
+def test_every_mark_is_reached_by_more_than_one_grid_point() -> None:
+    # What one training alone reaches is luck; what many reach is no mark.
+    for problem in problems():
+        marks, finals = marks_of(problem), problem.values[..., -1]
+        for mark in (marks.within, marks.of_best):
+            assert 2 <= (finals >= mark).sum() <= 0.2 * finals.size, (problem.name, mark)
+
+
+def test_every_sample_is_held_out_by_one_fold() -> None:
+    folds = splits("digits-sgd")
+    assert [len(x) for x, *_ in folds] == [len(y) for _, _, y, _ in folds] == [400, 400, 400]
+    assert sum(len(truth) for *_, truth in folds) == 1797
+    assert [x.mean() for x, *_ in folds] == pytest.approx([0.0, 0.0, 0.0], abs=1e-12)
 
 
 def test_a_model_is_trained_alike_each_time() -> None:

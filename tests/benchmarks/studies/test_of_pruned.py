@@ -30,8 +30,8 @@ def finished(arm: str, trials: int = 20, workers: int = 1) -> list[Finished]:
 @pytest.mark.parametrize("arm", ["optuna5+median", "optuna5_random+hyperband", "optuna5+successive_halving"])
 def test_optuna_prunes_and_does_so_again(arm: str) -> None:
     found = finished(arm)
-    assert 0 < sum(one.value is None for one in found) < 20
-    assert found[-1].epochs < 200
+    assert 0 < sum(one.value is None for one in found) < len(found)
+    assert found[19].epochs < 200
     assert finished(arm) == found
 
 
@@ -49,8 +49,8 @@ def served(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_server_prunes_what_the_client_reports() -> None:
     arm = 'random+successive_halving:{"min_resource":1,"reduction_factor":3}'
     found = finished(arm)
-    assert 0 < sum(one.value is None for one in found) < 20
-    assert found[-1].epochs < 200
+    assert 0 < sum(one.value is None for one in found) < len(found)
+    assert found[19].epochs < 200 <= found[-1].epochs
     assert finished(arm) == found
 
 

@@ -60,6 +60,17 @@ def test_two_workers_share_the_time_and_no_trial_waits() -> None:
     ]
 
 
+def test_what_is_pruned_makes_room_for_trials_until_the_epochs_are_spent() -> None:
+    # Two whole curves have six epochs: three are spent by the first trial, four with the second one.
+    assert [one.epochs for one in run(Scripted("a", "b", "b", "b", "a"), PROBLEM, trials=2)] == [3, 4, 5, 6]
+
+
+def test_a_study_that_prunes_all_has_six_times_as_many_trials() -> None:
+    assert [one.epochs for one in run(Scripted(*"b" * 20), PROBLEM, trials=3)] == list(range(1, 10))
+    long = CurveProblem(name="long", axes=PROBLEM.axes, values=np.zeros((3, 9)), seconds=np.ones((3, 9)))
+    assert [one.epochs for one in run(Scripted(*"b" * 20), long, trials=2)] == list(range(1, 13))
+
+
 def test_a_study_ends_where_nothing_is_left() -> None:
     assert [one.value for one in run(Scripted("c"), PROBLEM, trials=9, workers=2)] == [0.6]
 
