@@ -85,8 +85,8 @@ def _check_values(ledger: Ledger, added: Added, where: str) -> None:
             raise InvalidValue("a complete trial's values cannot be NaN; add it as failed", where=f"{where}/values")
     if added.state is TrialState.FAILED and added.values is not None:
         raise Invalid("a failed trial has no values; leave them out", where=f"{where}/values")
-    for index, step in enumerate(added.steps):
-        check_width(step, objectives, f"{where}/reports/{index}/values")
+    for step in added.steps:
+        check_width(step, objectives, f"{where}/reports")
     if len({step.step for step in added.steps}) < len(added.steps):
         raise Invalid("a step is reported twice", where=f"{where}/reports")
 

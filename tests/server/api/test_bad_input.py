@@ -117,7 +117,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("POST /studies/{study}/trials/{number}/report", "/reports/0/cost", 2**53 + 1, "invalid_request"),
     ("POST /studies/{study}/trials/{number}/report", "/lease", 2**53 + 1, "invalid_request"),
     ("POST /studies/{study}/trials", "/trials/1/reports/0/cost", -1.0, "invalid_request"),
-    ("POST /studies/{study}/trials", "/trials/1/reports/0/values", [0.5, 0.5], "invalid_value"),
+    ("POST /studies/{study}/trials", "/trials/1/reports", [{"step": 1, "values": [0.5, 0.5]}], "invalid_value"),
     ("POST /studies/{study}/import", "/lines/1/reports/0/cost", -1.0, "invalid_request"),
     ("POST /studies/{study}/trials/{number}/report", "/reports/1/values", [0.5, 0.5], "invalid_value"),
     ("POST /studies/{study}/trials/{number}/report", "/used/0", 1, "invalid_request"),

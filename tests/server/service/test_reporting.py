@@ -345,7 +345,7 @@ def test_a_report_has_a_value_for_each_objective(
     assert (reply.json()["where"], reply.json()["detail"]) == ("/reports/0/values", detail)
     added = {"state": "failed", "reports": [{"step": 0, "values": values}]}
     reply = study.post("trials", {"request_id": "add", "trials": [added]})
-    assert (reply.status_code, reply.json()["where"]) == (422, "/trials/0/reports/0/values")
+    assert (reply.status_code, reply.json()["where"], reply.json()["detail"]) == (422, "/trials/0/reports", detail)
     assert study.get("/trials/0")["reports"] == []
 
 
