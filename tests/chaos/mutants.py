@@ -160,7 +160,8 @@ def prune_decided_again() -> None:
 
     def anew(ledger: Any, command: Any, pruning: Any) -> Any:
         reported = report(ledger, command, pruning)
-        decision = pruning.decide(ledger.study, ledger.record(command.number), ledger.history)
+        record = ledger.record(command.number)
+        decision = pruning.decide(ledger, record, record)
         return replace(reported, prune=decision.prune, reason=decision.reason)
 
     verbs.report = anew
