@@ -16,10 +16,11 @@ from typing import Any
 
 import uvloop
 
-from cycles import closed_loop, open_loop
+from cycles import closed_loop, open_loop, steady_load
 from cycles.closed_loop import ClosedLoop
 from cycles.cycle import Measured
 from cycles.open_loop import OpenLoop
+from cycles.steady_load import SteadyLoad
 from server import Address, address_of
 
 Run = Callable[[Address, Any], Coroutine[Any, Any, Measured]]
@@ -27,10 +28,11 @@ Run = Callable[[Address, Any], Coroutine[Any, Any, Measured]]
 KINDS: Mapping[str, tuple[type, Run]] = {
     "closed": (ClosedLoop, closed_loop.run),
     "open": (OpenLoop, open_loop.run),
+    "steady": (SteadyLoad, steady_load.run),
 }
 
 
-def drive(address: Address, loop: ClosedLoop | OpenLoop) -> Measured:
+def drive(address: Address, loop: ClosedLoop | OpenLoop | SteadyLoad) -> Measured:
     """What the loop measured, run in a process of its own. Raises CalledProcessError where that fails."""
     kind = next(name for name, (made, _) in KINDS.items() if isinstance(loop, made))
     with tempfile.NamedTemporaryFile("w", suffix=".json") as connect_file:

@@ -14,7 +14,6 @@ from cycles.cycle import loss
 
 def seed(url: str, trials: int, params: int, name: str) -> None:
     """Adds a study with so many complete trials."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(study_name=name, storage=optuna.storages.get_storage(url))
     dice = random.Random(name)
     space = {f"x{number}": optuna.distributions.FloatDistribution(0.0, 1.0) for number in range(params)}
@@ -30,6 +29,7 @@ def proxy(url: str, port: int) -> None:
 
 def main() -> None:
     """Does what the arguments say."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     verb, url, *rest = sys.argv[1:]
     if verb == "seed":
         seed(url, int(rest[0]), int(rest[1]), rest[2])

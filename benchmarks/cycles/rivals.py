@@ -4,6 +4,7 @@ own that begins as a copy of one seeded study.
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from cycles.cycle import Measured
 from cycles.experiments import CREW
 
 STUDY = "bowls"
+QUIET = {"PYTHONWARNINGS": "ignore"}
+"""Every process would say that the proxy is experimental."""
+
 SEEDED = "optuna_seeded"
 WARMUP_S = 10.0
 """In which every process has read the study's trials."""
@@ -48,7 +52,7 @@ class Rivals:
 
     def _crew(self, storage: str) -> Measured:
         commands = [["cycles.of_optuna", storage, str(self._params), STUDY, str(seed)] for seed in range(CREW)]
-        return crew.work(self._seconds, WARMUP_S, commands, {})
+        return crew.work(self._seconds, WARMUP_S, commands, QUIET)
 
     def _copied(self) -> str:
         self._databases += 1
@@ -71,7 +75,7 @@ _FOLDER = Path(__file__).parents[1]
 def _proxy(url: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = subprocess.Popen(_module("proxy", url, str(port)), cwd=_FOLDER)
+    process = subprocess.Popen(_module("proxy", url, str(port)), cwd=_FOLDER, env={**os.environ, **QUIET})
     try:
         yield f"grpc://127.0.0.1:{port}"
     finally:

@@ -40,24 +40,17 @@ class Connection(asyncio.Protocol):
         """Hangs up."""
         self._transport.close()
 
+    async def delete(self, path: str) -> None:
+        """Deletes; see `post`."""
+        await self._send("DELETE", path, b"")
+
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The reply's body; after a 429 or 503 the request is sent again when it says.
 
         Raises RuntimeError for any other status but 2xx, ConnectionError where the server hangs up.
         """
-        content = json.dumps(body).encode()
-        request = f"POST /api/v1{path} {self._head}{len(content)}\r\n\r\n".encode() + content
-        while True:
-            head, reply = await self._exchange(request)
-            status = head[9:12]
-            if status not in REFUSALS:
-                break
-            self.refused += 1
-            await asyncio.sleep((_number(head, b"retry-after:") or 1) * self._dice.uniform(1.0, 1.5))
-        if status[:1] != b"2":
-            raise RuntimeError(f"{path}: {status.decode()} {reply.decode()}")
-        parsed: dict[str, Any] = json.loads(reply) if reply else {}
-        return parsed
+        reply: dict[str, Any] = json.loads(await self._send("POST", path, json.dumps(body).encode()))
+        return reply
 
     def data_received(self, data: bytes) -> None:
         """Takes a part of the reply."""
@@ -75,6 +68,19 @@ class Connection(asyncio.Protocol):
         """Fails the request that waits for its reply."""
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(exc or ConnectionError("the server hung up"))
+
+    async def _send(self, method: str, path: str, content: bytes) -> bytes:
+        request = f"{method} /api/v1{path} {self._head}{len(content)}\r\n\r\n".encode() + content
+        while True:
+            head, reply = await self._exchange(request)
+            status = head[9:12]
+            if status not in REFUSALS:
+                break
+            self.refused += 1
+            await asyncio.sleep((_number(head, b"retry-after:") or 1) * self._dice.uniform(1.0, 1.5))
+        if status[:1] != b"2":
+            raise RuntimeError(f"{path}: {status.decode()} {reply.decode()}")
+        return reply
 
     async def _exchange(self, request: bytes) -> tuple[bytes, bytes]:
         if self._transport.is_closing():
