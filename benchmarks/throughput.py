@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +32,7 @@ COLD_PARAMS = 20
 
 def main() -> int:
     """Measures and prints; the exit code."""
-    given = _arguments()
+    given = arguments()
     sheet = Sheet()
     with tempfile.TemporaryDirectory() as temporary:
         seeds = Seeds(given.seeds or Path(temporary))
@@ -49,7 +49,8 @@ def main() -> int:
     return 0
 
 
-def _arguments() -> argparse.Namespace:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description="throughput of ask + report + tell")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--all", action="store_true", help="all sizes and workers, open loop, real clients, memory")
@@ -65,15 +66,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cold-trials", type=int, default=COLD_TRIALS, help="of the study whose memory is looked at")
     parser.add_argument("--seeds", type=Path, metavar="FOLDER", help="keeps seeded databases for the next time")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    given = parser.parse_args()
-    given.runs = given.runs or (1 if given.short else 3)
-    given.trials = given.trials or {"all": SIZES, "short": SIZES[:2]}.get(_kind(given), SIZES[:1])
-    given.workers = given.workers or (WORKERS if given.all else (16,))
-    return given
-
-
-def _kind(given: argparse.Namespace) -> str:
-    return next((kind for kind in ("all", "short", "overload") if getattr(given, kind)), "one")
+    found = parser.parse_args(given)
+    found.runs = found.runs or (1 if found.short else 3)
+    found.trials = found.trials or (SIZES if found.all else SIZES[:2] if found.short else SIZES[:1])
+    found.workers = found.workers or (WORKERS if found.all else (16,))
+    return found
 
 
 def _measure(given: argparse.Namespace, experiments: Experiments, sheet: Sheet) -> None:

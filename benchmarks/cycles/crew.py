@@ -49,9 +49,14 @@ def work(
 
 
 def measure(answers: Sequence[Mapping[str, Any]], begin: float, end: float) -> Measured:
-    """What the cycles took that ended between the moments; a member that had nothing left to do says so."""
+    """What the cycles took that ended between the moments; a member that had nothing left to do says so.
+
+    Raises RuntimeError where that was before the first moment.
+    """
     exhausted = [answer["cycles"][-1][-1] for answer in answers if answer["exhausted"]]
     end = min([end, *exhausted])
+    if end <= begin:
+        raise RuntimeError("a client had nothing left to do when the warm-up ended: there is too little work")
     measured = Measured(seconds=end - begin)
     for answer in answers:
         for times in answer["cycles"]:
