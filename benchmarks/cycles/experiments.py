@@ -27,6 +27,7 @@ LEAST_GROWTH = 500
 """Cycles that a study of any size gets in a closed loop; large ones a tenth of their trials."""
 
 WARMUP = 100
+OPEN_WARMUP_S = 2.0
 SETTLE_S = 1.0
 """Until what the first ask of a study leaves to be done is done."""
 
@@ -68,10 +69,12 @@ class Experiments:
                 ),
             )
 
-    def opened(self, trials: int, workers: int, rate: float, run: int) -> Measured:
+    def opened(self, trials: int, workers: int, rate: float, run: int, *, warmup_s: float = OPEN_WARMUP_S) -> Measured:
         """An open loop; every run has other arrivals."""
         with self._served(trials) as (running, studies):
-            loop = OpenLoop(studies=studies, workers=workers, rate=rate, seconds=self._seconds, seed=run)
+            loop = OpenLoop(
+                studies=studies, workers=workers, rate=rate, warmup_s=warmup_s, seconds=self._seconds, seed=run
+            )
             return drive(running.address, loop)
 
     def real_clients(self, trials: int) -> Measured:

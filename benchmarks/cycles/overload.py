@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cycles.cycle import Measured
-from cycles.experiments import Experiments
+from cycles.experiments import OPEN_WARMUP_S, Experiments
 
 SHARES = (0.6, 0.8, 1.0, 1.2)
 """Of the closed loop's throughput: the rates at which the sustainable one is looked for, ascending."""
@@ -49,7 +49,9 @@ def overload(experiments: Experiments, trials: int, workers: int, run: int) -> O
         if done[-1] < KEPT_UP * rate:
             break
         sustained = rate
-    over = experiments.opened(trials, workers, TIMES * sustained, run)
+    # Cycles are in excess by as many as are sustained: until they hold all workers, more are begun than ended.
+    filled_s = OPEN_WARMUP_S + workers / ((TIMES - 1.0) * sustained)
+    over = experiments.opened(trials, workers, TIMES * sustained, run, warmup_s=filled_s)
     return Overloaded(peak=max(done), sustained=sustained, run=over)
 
 
