@@ -32,8 +32,8 @@ format: $(VENV)/.dev ## mend what a machine can mend
 
 check: lint test ## all that must hold before a change lands
 
-bench: $(VENV)/.dev ## the throughput of ask, report and tell
-	$(BIN)/python benchmarks/throughput.py
+bench: $(VENV)/.dev ## the throughput of ask, report and tell, in minutes: ARGS='--json FILE'
+	$(BIN)/python benchmarks/throughput.py --short $(ARGS)
 
 chaos: $(VENV)/.dev ## faults of all kinds for minutes, and the proof that nothing was lost: ARGS='--seed 7'
 	$(BIN)/python -m tests.chaos.stage $(ARGS)

@@ -18,7 +18,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def spread(values: Sequence[float], form: str = ".1f") -> str:
-    """The median with the least and the greatest."""
+    """The median with the least and the greatest; of one value just that."""
+    if len(values) == 1:
+        return f"{values[0]:{form}}"
     return f"{statistics.median(values):{form}} ({min(values):{form}} .. {max(values):{form}})"
 
 

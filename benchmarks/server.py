@@ -32,17 +32,29 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A server under test and the PostgreSQL below it."""
+    """A server under test, by its supervisor's process id, and the PostgreSQL below it."""
 
     address: Address
     database_url: str
+    pid: int
 
 
 @contextmanager
 def server() -> Iterator[Running]:
     """A fresh server, gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="tpeak-bench-"))
+    try:
+        with serving(folder) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Running]:
+    """A server on the data directory, which stays."""
     connect_file = folder / "connect.json"
+    connect_file.unlink(missing_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TPEAK_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "tpeak_server", "serve", "--port", "0", "--data-dir", str(folder),
@@ -56,11 +68,10 @@ def server() -> Iterator[Running]:
                 raise RuntimeError("the server did not start; its messages are above")
             time.sleep(0.05)
         postgres = Postgres(DataDirectory(folder), postgres_account())
-        yield Running(address=address_of(connect_file), database_url=postgres.url)
+        yield Running(address=address_of(connect_file), database_url=postgres.url, pid=process.pid)
     finally:
         process.terminate()
         process.wait(40)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def address_of(connect_file: Path) -> Address:

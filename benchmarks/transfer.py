@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from machine import commits_per_s
+from memory import peak_mib
 from server import server
 
 TRIALS = 100_000
@@ -33,9 +34,9 @@ def main() -> None:
             file.writelines(json.dumps(line) + "\n" for line in study(given.trials, given.parameters))
         address = running.address
         environment = os.environ | {"TPEAK_URL": f"http://{address.host}:{address.port}", "TPEAK_TOKEN": address.token}
-        idle = server_peak_mb()
+        idle = peak_mib(running.pid)
         print(f"the machine commits {commits_per_s(running.database_url):.0f} rows/s")
-        print(f"{given.trials} trials, {given.parameters} parameters; the server's process had {idle} MB at first")
+        print(f"{given.trials} trials, {given.parameters} parameters; the server's process had {idle:.0f} MB at first")
         for words in (["import", str(made)], ["export", "made up", "-o", str(again)]):
             began = time.monotonic()
             subprocess.run([sys.executable, "-m", "tpeak.cli", *words], check=True, env=environment)
@@ -44,7 +45,7 @@ def main() -> None:
             size = (again if words[0] == "export" else made).stat().st_size / 1e6
             print(
                 f"{words[0]}: {seconds:.1f} s, {size:.0f} MB, {given.trials / seconds:.0f} trials/s; peak memory: "
-                f"command {command_mb} MB, server {server_peak_mb()} MB"
+                f"command {command_mb} MB, server {peak_mib(running.pid):.0f} MB"
             )
 
 
@@ -65,21 +66,6 @@ def study(trials: int, parameters: int) -> Iterator[dict[str, object]]:
         }  # fmt: skip
     lines = trials + parameters + 2
     yield {"type": "end", "lines": lines, "trials": trials, "late_results": 0, "handed": trials, "state": "open"}
-
-
-def server_peak_mb() -> int:
-    """The most memory that a server process of this benchmark has had."""
-    peaks = [0]
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            command = (status.parent / "cmdline").read_bytes()
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-            supervisor = Path(f"/proc/{fields['PPid'].strip()}/status").read_text()
-        except (OSError, KeyError):
-            continue
-        if b"tpeak_server.supervisor.serving" in command and f"PPid:\t{os.getpid()}\n" in supervisor:
-            peaks.append(int(fields["VmHWM"].split()[0]) // 1024)
-    return max(peaks)
 
 
 if __name__ == "__main__":
