@@ -17,9 +17,9 @@ from tpeak_server.domain.errors import DomainError, NotFound
 from tpeak_server.service.application import Application
 from tpeak_server.service.commands import Command, Expire
 from tpeak_server.service.history import History
+from tpeak_server.service.loading import load_history
 from tpeak_server.service.studies import NewStudy
 from tpeak_server.storage import database
-from tpeak_server.storage.history import load_all
 
 REPLICAS = 2
 PATIENCE_S = 20.0
@@ -194,7 +194,7 @@ class World:
 
         async def load() -> History:
             async with self.replicas[0].database.reading() as connection:
-                return History(await load_all(connection, study_id))
+                return await load_history(connection, study_id)
 
         history: History = self.run(load())
         return history

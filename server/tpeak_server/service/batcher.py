@@ -19,10 +19,11 @@ from tpeak_server.domain.errors import DatabaseUnavailable, DomainError, Overloa
 from tpeak_server.service.commands import Ask, Command, Suggest
 from tpeak_server.service.history import History
 from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.loading import load_history
 from tpeak_server.service.prepared import Prepared
 from tpeak_server.service.verbs import Verbs
 from tpeak_server.storage.database import Database, Driver
-from tpeak_server.storage.history import load_all, load_changed, load_trials
+from tpeak_server.storage.history import load_changed, load_trials
 from tpeak_server.storage.locked import load
 from tpeak_server.storage.writing import OutOfDate, save
 
@@ -289,7 +290,7 @@ class Batcher:
             if self.history is None:
                 self._breaks = self._database.breaks
                 async with self._database.reading() as connection:
-                    history = History(await load_all(connection, self.study_id))
+                    history = await load_history(connection, self.study_id)
                 self.history = history
             return self.history
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
 from tpeak_server.domain.hosts import Host
-from tpeak_server.domain.observations import NONE, Floats, Outcome, Reports, Tries, View, Warm, generation_of
+from tpeak_server.domain.observations import NONE, Floats, Outcome, Reports, Tried, Tries, View, Warm, generation_of
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
 from tpeak_server.domain.warm import WarmSource, WarmTrial, internal
@@ -99,8 +99,9 @@ class History:
             self._warm_trials, self._warm, self._view = delta.warm, None, None
         for interned in delta.interned:
             self.intern(interned)
-        for record in delta.records:
-            self._replace(record)
+        rows = [(record, tried) for record in delta.records if (tried := self._replace(record)) is not None]
+        if rows:
+            self._write_rows(rows)
 
     def intern(self, interned: Interned) -> None:
         """Knows a distribution from here on, or that it has become its name's current one."""
@@ -174,10 +175,11 @@ class History:
             if number not in without:
                 yield tuple(losses)
 
-    def _replace(self, record: TrialRecord) -> None:
+    def _replace(self, record: TrialRecord) -> Tried | None:
+        """Takes the trial as it is now; where it is, if it teaches: its row is to be written."""
         number, state = record.trial.number, record.trial.state
         before = self._states.pop(number, None)
-        self._tried.put(record)
+        tried = self._tried.put(record)
         if {before, state} - {None, TrialState.RUNNING}:
             self._view = None  # running trials are no part of it
         if before is not None:
@@ -187,7 +189,7 @@ class History:
             self._clear_row(number)
         if record.trial.deleted:
             self._forget(record, before)
-            return
+            return None
         if before is None and record.trial.sampled_at_seq is not None:
             self._remember_proposal(record.trial)
         self.counts[state] += 1
@@ -196,9 +198,7 @@ class History:
         if state in UNFINISHED:
             self.unfinished[number] = record
             self.forgotten += before in TEACHES
-            return
-        if state in TEACHES:
-            self._write_row(number, record)
+        return tried if state in TEACHES else None
 
     def _forget(self, record: TrialRecord, before: TrialState | None) -> None:
         """The rest of what is left of a deleted trial."""
@@ -206,23 +206,41 @@ class History:
         self._proposals.pop(record.trial.number, None)
         self.forgotten += before is not None
 
-    def _write_row(self, number: int, record: TrialRecord) -> None:
-        self._grow_to(number + 1)
+    def _write_rows(self, rows: Sequence[tuple[TrialRecord, Tried]]) -> None:
+        """Writes what trials teach, the values of all that have the same parameters at once."""
+        self._grow_to(1 + max(record.trial.number for record, _ in rows))
+        signs = self.study.signs
+        alike: dict[tuple[tuple[int, ...], tuple[str, ...] | None], list[tuple[int, Sequence[float]]]] = {}
+        for record, tried in rows:
+            self._write_result(record, signs)
+            alike.setdefault((tried.ids, tried.used), []).append((record.trial.number, tried.values))
+        for (ids, used), points in alike.items():
+            numbers = [number for number, _ in points]
+            values = np.array([values for _, values in points])
+            for place, name in self._places(ids, used):
+                column = self._columns.get(name)
+                if column is None:
+                    column = self._columns[name] = Column(self._rows)
+                column.values[numbers], column.ids[numbers] = values[:, place], ids[place]
+
+    def _places(self, ids: Sequence[int], used: Sequence[str] | None) -> Iterator[tuple[int, str]]:
+        """Where the parameters that count are among all that are known, and their names, as a record has them."""
+        places = {self.interned[distribution_id].name: place for place, distribution_id in enumerate(ids)}
+        for name, place in places.items():
+            if used is None or name in used:
+                yield place, name
+
+    def _write_result(self, record: TrialRecord, signs: Sequence[float]) -> None:
         trial = record.trial
-        self._outcome[number] = TEACHES[trial.state]
+        self._outcome[trial.number] = TEACHES[trial.state]
         values = trial.values or ()
         if trial.state is TrialState.COMPLETE and len(values) == self._loss.shape[1]:
-            self._loss[number] = np.multiply(values, self.study.signs)
-        self._violation[number] = violation(record)
+            self._loss[trial.number] = np.multiply(values, signs)
+        self._violation[trial.number] = violation(record)
         if record.curve:
-            self._last_step[number] = last = max(record.curve)
-            self._last_loss[number] = self.study.signs[0] * record.curve[last][0]
-        self._write_generation(number, trial.origin)
-        for name, (distribution_id, value) in record.params(self.interned).items():
-            column = self._columns.get(name)
-            if column is None:
-                column = self._columns[name] = Column(self._rows)
-            column.values[number], column.ids[number] = value, distribution_id
+            self._last_step[trial.number] = last = max(record.curve)
+            self._last_loss[trial.number] = signs[0] * record.curve[last][0]
+        self._write_generation(trial.number, trial.origin)
 
     def _write_generation(self, number: int, origin: str) -> None:
         found = generation_of(origin)

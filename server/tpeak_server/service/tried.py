@@ -24,15 +24,15 @@ class TriedTrials:
         self._trials: dict[int, Tried] = {}
         self._shared: dict[tuple[object, ...], tuple[object, ...]] = {}
 
-    def put(self, record: TrialRecord) -> None:
-        """Takes the trial as it is now."""
+    def put(self, record: TrialRecord) -> Tried | None:
+        """Takes the trial as it is now, and says where that is: nowhere if it was deleted."""
         trial = record.trial
         if trial.deleted:
             self._trials.pop(trial.number, None)
-            return
+            return None
         late = record.suggested.values()
         used = record.lease.used if record.lease is not None else None
-        self._trials[trial.number] = Tried(
+        tried = self._trials[trial.number] = Tried(
             state=trial.state,
             origin=trial.origin,
             ids=self._once((*trial.proposed, *(distribution_id for distribution_id, _ in late))),
@@ -41,6 +41,7 @@ class TriedTrials:
             fixed=trial.fixed,
             used=None if used is None else self._once(used),
         )
+        return tried
 
     def tries(self, interned: Mapping[int, Interned]) -> Tries:
         """All of them as of now."""

@@ -38,7 +38,7 @@ PATIENCE_S = 3.0
 FIRST_PAUSE_S = 0.05
 
 SILENCE_S = 20.0
-"""How long one try may take: the server's own limits end it earlier, unless the way there swallows what is sent."""
+"""How long an answer may take: the server's own limits end it earlier, unless the way there swallows what is sent."""
 
 RERUN_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006"})
 RERUN_CLASSES = ("08", "53")
@@ -217,21 +217,31 @@ class Database:
 
 @asynccontextmanager
 async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
-    """A psycopg connection out of the engine's pool, for statements that go in one pipeline; cut after SILENCE_S."""
+    """A psycopg connection out of the engine's pool, for statements that go in one pipeline."""
     pool = engine.pool
     async with engine.connect() as connection:
         raw = await connection.get_raw_connection()
         driven: Driver = raw.driver_connection  # type: ignore[assignment]
-        limit = asyncio.get_running_loop().call_later(SILENCE_S, _cut, driven)
         try:
             yield driven
         finally:
-            limit.cancel()
             # What is left of a broken pipeline cannot be rolled back: the pool must not try to. A pool that was given
             # up in the meantime would keep the connection open, which nobody would use again.
             broken = driven.closed or driven.pgconn.pipeline_status != PipelineStatus.OFF
             if broken or engine.pool is not pool:
                 await connection.invalidate()
+
+
+class _Limited(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """A connection that is cut where an answer takes longer than SILENCE_S, however long all of them take."""
+
+    async def wait(self, *arguments: Any, **more: Any) -> Any:
+        """What psycopg does whenever it waits for the server."""
+        limit = asyncio.get_running_loop().call_later(SILENCE_S, _cut, self)
+        try:
+            return await super().wait(*arguments, **more)
+        finally:
+            limit.cancel()
 
 
 def _cut(connection: Driver) -> None:
@@ -261,4 +271,5 @@ def _engine(url: str, options: str) -> AsyncEngine:
 
 
 def _arguments(options: str) -> dict[str, Any]:
-    return {"options": options, "connect_timeout": 3, "application_name": "tpeak"}
+    limits = {"options": options, "connect_timeout": 3, "application_name": "tpeak"}
+    return {**limits, "async_creator_fn": _Limited.connect}

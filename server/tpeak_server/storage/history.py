@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tpeak_server.domain.changes import Delta
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.trial import Lease, Report, Trial, TrialRecord, up_to_checkpoint
+from tpeak_server.domain.warm import WarmTrial
 from tpeak_server.storage import warm as warm_rows
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.rows import (
@@ -31,6 +32,8 @@ from tpeak_server.storage.rows import (
     trial_from_row,
 )
 
+Row = tuple[Any, ...]
+
 CLOCK = f"SELECT {CLOCK_COLUMNS} FROM study_clocks WHERE study_id = %(study)s"
 STUDY = f"SELECT {STUDY_COLUMNS} FROM studies WHERE id = %(study)s"
 INTERNED = f"SELECT {INTERNED_COLUMNS} FROM distributions WHERE study_id = %(study)s ORDER BY id"
@@ -46,11 +49,43 @@ REPORTS = f"SELECT {REPORT_COLUMNS} FROM reports WHERE study_id = %(study)s"
 ATTRS = "SELECT number, key, value FROM trial_attrs WHERE study_id = %(study)s"
 HOSTS = f"SELECT {HOST_COLUMNS} FROM hosts WHERE study_id = %(study)s AND failures > 0"
 ONLY = " AND number = ANY(%(numbers)s)"
+PART = " AND number BETWEEN %(first)s AND %(last)s"
+
+PAGE = 500
+"""Trials a statement: the event loop takes over their rows in some hundredths of a second, and other studies' requests
+come in between."""
 
 
-async def load_all(connection: Driver, study_id: int) -> Delta:
-    """The whole study, deleted trials too; the caller's transaction sees one snapshot. Raises StudyNotFound."""
-    return await _delta(connection, study_id, None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """All that the tables have of some trials, as the database gave it: what to make of it may be a thread's work."""
+
+    trials: Sequence[Row]
+    leases: Sequence[Row]
+    suggestions: Sequence[Row]
+    reports: Sequence[Row]
+    attrs: Sequence[Row]
+
+    def records(self) -> list[TrialRecord]:
+        """The trials, in order."""
+        return _records(
+            map(trial_from_row, self.trials),
+            _by_number(map(lease_from_row, self.leases)),
+            _by_number(map(suggested_from_row, self.suggestions)),
+            _by_number(map(report_from_row, self.reports)),
+            _attrs(self.attrs),
+        )
+
+
+async def load_without_trials(connection: Driver, study_id: int) -> Delta:
+    """The study, with what it began with, but for its trials. Raises StudyNotFound."""
+    return replace(await _delta(connection, study_id, []), warm=await _warm(connection, study_id))
+
+
+async def load_pages(connection: Driver, study_id: int, end: int) -> AsyncIterator[Rows]:
+    """All trials with numbers below `end`, deleted ones too; the caller's transaction sees one snapshot."""
+    for first in range(0, end, PAGE):
+        yield await _rows(connection, PART, {"study": study_id, "first": first, "last": min(first + PAGE, end) - 1})
 
 
 async def load_changed(connection: Driver, study_id: int, after: int, warm: int = 0) -> Delta:
@@ -62,8 +97,7 @@ async def load_changed(connection: Driver, study_id: int, after: int, warm: int 
     delta = await _delta(connection, study_id, [row[0] for row in await cursor.fetchall()])
     if sum(source.trials for source in delta.study.warm_start) == warm:
         return delta
-    rows = await connection.execute(warm_rows.READ, {"study": study_id}, binary=True)
-    return replace(delta, warm=warm_rows.warm_from_rows(await rows.fetchall()))
+    return replace(delta, warm=await _warm(connection, study_id))
 
 
 async def load_trials(connection: Driver, study_id: int, numbers: list[int]) -> Delta:
@@ -71,20 +105,14 @@ async def load_trials(connection: Driver, study_id: int, numbers: list[int]) -> 
     return await _delta(connection, study_id, numbers)
 
 
-async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -> Delta:
+async def _delta(connection: Driver, study_id: int, numbers: list[int]) -> Delta:
     keys = {"study": study_id, "numbers": numbers}
-    only = "" if numbers is None else ONLY
     async with connection.pipeline():
         clock = await connection.execute(CLOCK, keys)
         study = await connection.execute(STUDY, keys)
         interned = await connection.execute(INTERNED, keys)
-        trials = await connection.execute(TRIALS + only + " ORDER BY number", keys, binary=True)
-        leases = await connection.execute(LEASES + only, keys, binary=True)
-        suggestions = await connection.execute(SUGGESTIONS + only + " ORDER BY seq", keys, binary=True)
-        reports = await connection.execute(REPORTS + only, keys, binary=True)
-        attrs = await connection.execute(ATTRS + only, keys)
         hosts = await connection.execute(HOSTS, keys)
-        warm = await connection.execute(warm_rows.READ, keys, binary=True) if numbers is None else None
+        rows = await _rows(connection, ONLY, keys) if numbers else None
         clock_row, study_row = await clock.fetchone(), await study.fetchone()
         if clock_row is None or study_row is None:
             raise StudyNotFound("there is no such study; it may have been made on another database")
@@ -92,16 +120,30 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int] | None) -
             clock=clock_from_row(clock_row),
             study=study_from_row(study_row),
             interned=[interned_from_row(row) for row in await interned.fetchall()],
-            records=_records(
-                (trial_from_row(row) for row in await trials.fetchall()),
-                _by_number(map(lease_from_row, await leases.fetchall())),
-                _by_number(map(suggested_from_row, await suggestions.fetchall())),
-                _by_number(map(report_from_row, await reports.fetchall())),
-                _attrs(await attrs.fetchall()),
-            ),
+            records=rows.records() if rows is not None else [],
             hosts={host.name: host for host in map(host_from_row, await hosts.fetchall())},
-            warm=None if warm is None else warm_rows.warm_from_rows(await warm.fetchall()),
         )
+
+
+async def _rows(connection: Driver, which: str, keys: Mapping[str, Any]) -> Rows:
+    async with connection.pipeline():
+        trials = await connection.execute(TRIALS + which + " ORDER BY number", keys, binary=True)
+        leases = await connection.execute(LEASES + which, keys, binary=True)
+        suggestions = await connection.execute(SUGGESTIONS + which + " ORDER BY seq", keys, binary=True)
+        reports = await connection.execute(REPORTS + which, keys, binary=True)
+        attrs = await connection.execute(ATTRS + which, keys)
+        return Rows(
+            trials=await trials.fetchall(),
+            leases=await leases.fetchall(),
+            suggestions=await suggestions.fetchall(),
+            reports=await reports.fetchall(),
+            attrs=await attrs.fetchall(),
+        )
+
+
+async def _warm(connection: Driver, study_id: int) -> Sequence[WarmTrial]:
+    rows = await connection.execute(warm_rows.READ, {"study": study_id}, binary=True)
+    return warm_rows.warm_from_rows(await rows.fetchall())
 
 
 def _records(

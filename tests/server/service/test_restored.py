@@ -17,8 +17,8 @@ from tpeak_server.service.application import Application
 from tpeak_server.service.asking import Asked
 from tpeak_server.service.commands import Ask, Tell
 from tpeak_server.service.history import History
+from tpeak_server.service.loading import load_history
 from tpeak_server.service.studies import NewStudy
-from tpeak_server.storage.history import load_all
 from tpeak_server.storage.schema import migrate
 
 SPACE = {"x": FloatDistribution(low=0.0, high=1.0)}
@@ -89,7 +89,7 @@ def test_a_server_that_ran_on_forgets_what_the_backup_does_not_know(database: Re
         cached = app._batchers[study].history
         assert cached is not None
         async with app.database.reading() as connection:
-            stored = History(await load_all(connection, study))
+            stored = await load_history(connection, study)
         await app.stop()
         return [again.trials[0].lease.number, told.number], refused.type, cached, stored
 

@@ -38,11 +38,11 @@ from tpeak_server.service.commands import (
 )
 from tpeak_server.service.explaining import Explained, Explaining
 from tpeak_server.service.history import History
+from tpeak_server.service.loading import load_history
 from tpeak_server.service.reading import Reading
 from tpeak_server.service.reaper import Reaper
 from tpeak_server.service.studies import NewStudy, Studies
 from tpeak_server.storage.database import Database
-from tpeak_server.storage.history import load_all
 
 TABLES = ("study_clocks", "trials", "leases", "reports", "suggestions", "events", "late_results", "hosts")
 X = FloatDistribution(low=0.0, high=1.0)
@@ -139,7 +139,7 @@ async def _play(database_url: str, seed: int, sampler: str) -> Storm:
         for replica in replicas:
             storm.caches.append(await _caught_up(replica))
         async with database.reading() as connection:
-            storm.caches.append(History(await load_all(connection, study_id)))
+            storm.caches.append(await load_history(connection, study_id))
         explaining = Explaining(database)
         visible = sql.execute(
             "SELECT number FROM trials WHERE study_id = %s AND NOT deleted ORDER BY number", [study_id]
