@@ -296,6 +296,19 @@ def test_an_early_step_that_comes_late_is_stored_and_decides_nothing_but_what_th
     assert judged.get("/trials/1")["reports"] == [{"step": -3, "values": [9.0]}, {"step": 4, "values": [0.5]}]
 
 
+def test_a_new_step_below_one_that_is_repeated_decides_and_every_repetition_says_so(make_study: MakeStudy) -> None:
+    rule = {"name": "successive_halving", "resource": "cost", "min_resource": 5.0, "reduction_factor": 2}
+    study = make_study(pruner=rule)
+    good, bad = study.ask(count=2)
+    study.of(good, "report", {"reports": [{"step": 10, "values": [0.5], "cost": 6.0}]})
+    late, deep = {"step": 3, "values": [2.0], "cost": 5.0}, {"step": 10, "values": [2.0], "cost": 1.0}
+    assert study.of(bad, "report", {"reports": [deep]}).json()["prune"] is False
+    first = study.of(bad, "report", {"reports": [late, deep]}).json()
+    assert first["reason"] == "step 3: 2 is not among the best 1 of 2 trials at rung 0 (cost 5), limit 0.5"
+    for reports, prune in (([late, deep], True), ([late], True), ([deep], False)):
+        assert study.of(bad, "report", {"reports": reports}, replica=1).json()["prune"] is prune
+
+
 def test_steps_lie_anywhere_between_the_greatest_ones_and_none_of_them_is_lost(study: Study) -> None:
     trial = study.trial()
     steps = [2**53, -(2**53), 0, -1, 2**53 - 1]
