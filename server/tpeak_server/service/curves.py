@@ -185,8 +185,8 @@ class Curves:
     def put(self, record: TrialRecord, *, feasible: bool) -> None:
         """Takes over what a trial has reported, and whether it is complete."""
         number, complete = record.trial.number, record.trial.state is TrialState.COMPLETE
-        if complete and number in self._final:
-            return  # its curve is what it was
+        if complete and number in self._final and len(record.curve) <= len(self._of.get(number, NOTHING).steps):
+            return  # its curve is what it was: it only grows, by an import that brings it in parts
         self.drop(number, climbed=False)
         if record.curve:
             self._of[number] = reported = _reported(record.curve, record.costs)
