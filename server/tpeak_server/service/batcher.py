@@ -257,6 +257,7 @@ class Batcher:
             prepared.rewind(count)
         if len(items) > 1 and any(self._is_alone(item.command) for item in items):
             raise Crowded  # another replica has changed the sampler
+        ledger.history.take_back()  # of an earlier try
         answers = [self._answer(ledger, item) for item in items]
         ledger.close()
         return answers

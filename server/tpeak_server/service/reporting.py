@@ -55,7 +55,7 @@ class Pruning:
         place = ledger.study.pruned_objective
         if place is None:
             return KEEP
-        curves, sign = ledger.history.curves, ledger.study.signs[place]
+        curves, sign = ledger.curves(without=record.trial.number), ledger.study.signs[place]
         study, pruner = self.rule(ledger.study, curves)
         if study is not ledger.study:
             ledger.study = ledger.changes.study = study
