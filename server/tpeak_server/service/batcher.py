@@ -230,6 +230,7 @@ class Batcher:
         except Exception:
             for prepared, count in taken:  # what was not committed was not taken
                 prepared.rewind(count)
+            history.take_back()
             raise
         if not ledger.stale:
             history.apply(ledger.delta())
