@@ -171,7 +171,8 @@ class Model:
             lease.reports[step] = (new[step], lease.prune and not exempt)
         self._renew(lease)
         kept = tuple(step.step for step in report.steps if repr(lease.reports[step.step][0]) != repr(step.values))
-        decided = lease.reports[max(step.step for step in report.steps)][1]
+        steps = {step.step for step in report.steps}
+        *_, decided = (prune for step, (_, prune) in lease.reports.items() if step in steps)
         return {
             "prune": decided,
             "kept": kept,

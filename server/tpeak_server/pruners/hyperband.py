@@ -23,6 +23,9 @@ from tpeak_server.pruners.successive_halving import SuccessiveHalvingPruner
 MOST_RESOURCE = 2**53
 """No step lies beyond."""
 
+DRAWN = 2**64
+"""What a trial's hash is below."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bracket:
@@ -88,8 +91,10 @@ class HyperbandPruner:
 
     def bracket_of(self, number: int) -> int:
         """The bracket of a trial: drawn from the study's seed and the trial's number, once for all."""
-        drawn = hashlib.blake2b(f"{self._seed} {number}".encode(), digest_size=8).digest()
-        return bisect_right(self._ends, int.from_bytes(drawn, "big") % self._ends[-1])
+        drawn = int.from_bytes(hashlib.blake2b(f"{self._seed} {number}".encode(), digest_size=8).digest(), "big")
+        end = self._ends[-1]
+        # Costs may have rungs so far apart that the shares are beyond what is drawn.
+        return bisect_right(self._ends, drawn % end if end <= DRAWN else drawn * end // DRAWN)
 
     def _is_in(self, bracket: int, number: int) -> bool:
         return self.bracket_of(number) == bracket

@@ -231,6 +231,7 @@ class Batcher:
         except Exception:
             for prepared, count in taken:  # what was not committed was not taken
                 prepared.rewind(count)
+            history.take_back()
             raise
         if not ledger.stale:
             history.apply(ledger.delta())
@@ -258,6 +259,7 @@ class Batcher:
             prepared.rewind(count)
         if len(items) > 1 and any(self._is_alone(item.command) for item in items):
             raise Crowded  # another replica has changed the sampler
+        ledger.history.take_back()  # of an earlier try
         answers = [self._answer(ledger, item) for item in items]
         ledger.close()
         return answers

@@ -30,7 +30,7 @@ class Reported:
 
     steps: array[int]
     values: tuple[array[float], ...]
-    spent: Sequence[float] = ()
+    spent: array[float] = field(default_factory=lambda: array("d"))
 
     def losses(self, place: int, sign: float) -> Sequence[float]:
         """The losses (n,) by step; NaN where reports have no such place."""
@@ -44,7 +44,9 @@ class Reported:
         self.steps.insert(at, step)
         for place, value in zip(self.values, values, strict=True):
             place.insert(at, value)
-        if spent:
+        if at == len(self.spent) == len(spent) - 1:
+            self.spent.append(spent[-1])
+        else:
             self.spent = array("d", spent)
 
     def first_at(self, amount: float, resource: Resource) -> int | None:
@@ -185,8 +187,8 @@ class Curves:
     def put(self, record: TrialRecord, *, feasible: bool) -> None:
         """Takes over what a trial has reported, and whether it is complete."""
         number, complete = record.trial.number, record.trial.state is TrialState.COMPLETE
-        if complete and number in self._final:
-            return  # its curve is what it was
+        if complete and number in self._final and len(record.curve) <= len(self._of.get(number, NOTHING).steps):
+            return  # its curve is what it was: it only grows, by an import that brings it in parts
         self.drop(number, climbed=False)
         if record.curve:
             self._of[number] = reported = _reported(record.curve, record.costs)
@@ -291,7 +293,7 @@ def _reported(curve: Mapping[int, tuple[float, ...]], costs: Mapping[int, float]
     width = max(len(values) for values in curve.values())
     whole = ((*curve[step], *[math.nan] * (width - len(curve[step]))) for step in steps)
     values = tuple(array("d", place) for place in zip(*whole, strict=True))
-    return Reported(array("q", steps), values, array("d", summed(steps, costs)) if costs else ())
+    return Reported(array("q", steps), values, array("d", summed(steps, costs)))
 
 
 def _remove(losses: array[float], loss: float) -> None:

@@ -73,6 +73,7 @@ class History:
         self.hosts: Mapping[str, Host] = {}
         self.forgotten = 0
         self.curves = Curves(delta.study)
+        self._foreseen: set[int] = set()
         self.counts: Counter[TrialState] = Counter()
         self._states: dict[int, TrialState] = {}
         self._tried = TriedTrials()
@@ -93,6 +94,7 @@ class History:
 
     def apply(self, delta: Delta) -> None:
         """Takes the changed records over and advances to the delta's clock."""
+        self.take_back()
         self.study, self.clock, self.hosts = delta.study, delta.clock, delta.hosts
         self.curves.follow(delta.study)
         if delta.warm is not None:
@@ -102,6 +104,26 @@ class History:
         rows = [(record, tried) for record in delta.records if (tried := self._replace(record)) is not None]
         if rows:
             self._write_rows(rows)
+
+    def foresee(self, record: TrialRecord) -> None:
+        """Has the curves show what a batch makes of a trial that was not finished, though it is not committed yet.
+
+        So those who report in one batch are compared with one another, as if each had come by itself.
+        """
+        number = record.trial.number
+        if number in self.unfinished or (number not in self._states and record.curve):
+            self._foreseen.add(number)
+            self._show(record)
+
+    def take_back(self) -> None:
+        """Forgets what was foreseen: the batch was committed, and is applied next, or it was not."""
+        for number in self._foreseen:
+            before = self.unfinished.get(number)
+            if before is None:
+                self.curves.drop(number)
+            else:
+                self._show(before)
+        self._foreseen.clear()
 
     def intern(self, interned: Interned) -> None:
         """Knows a distribution from here on, or that it has become its name's current one."""
@@ -194,7 +216,7 @@ class History:
             self._remember_proposal(record.trial)
         self.counts[state] += 1
         self._states[number] = state
-        self.curves.put(record, feasible=violation(record) == 0.0)
+        self._show(record)
         if state in UNFINISHED:
             self.unfinished[number] = record
             self.forgotten += before in TEACHES
@@ -202,9 +224,15 @@ class History:
 
     def _forget(self, record: TrialRecord, before: TrialState | None) -> None:
         """The rest of what is left of a deleted trial."""
-        self.curves.drop(record.trial.number)
+        self._show(record)
         self._proposals.pop(record.trial.number, None)
         self.forgotten += before is not None
+
+    def _show(self, record: TrialRecord) -> None:
+        if record.trial.deleted:
+            self.curves.drop(record.trial.number)
+        else:
+            self.curves.put(record, feasible=violation(record) == 0.0)
 
     def _write_rows(self, rows: Sequence[tuple[TrialRecord, Tried]]) -> None:
         """Writes what trials teach, the values of all that have the same parameters at once."""

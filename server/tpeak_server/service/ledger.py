@@ -28,6 +28,7 @@ from tpeak_server.domain.trial import (
     TrialState,
     up_to_checkpoint,
 )
+from tpeak_server.service.curves import Curves
 from tpeak_server.service.history import History, violation
 
 MAX_DISTRIBUTIONS = 32_767
@@ -61,6 +62,7 @@ class Ledger:
         self._locked_leases = locked.leases
         self._leases: dict[tuple[int, int], Lease] = dict(locked.leases)
         self._records: dict[int, TrialRecord] = {}
+        self._shown: dict[int, TrialRecord] = {}
         self._current: dict[str, Interned] | None = None
 
     @property
@@ -90,6 +92,14 @@ class Ledger:
             lease=self._leases.get((number, trial.told_epoch or trial.epoch)),
             suggested=self._suggested.get(number, {}),
         )
+
+    def curves(self, without: int) -> Curves:
+        """The curves as of now, with all that this batch has changed but for the trial `without`."""
+        for number, record in self._records.items():
+            if number != without and self._shown.get(number) is not record:
+                self._shown[number] = record
+                self.history.foresee(record)
+        return self.history.curves
 
     def visible(self, number: int) -> TrialRecord:
         """The trial as of now. Raises TrialNotFound, for a deleted one too."""

@@ -230,13 +230,14 @@ class Course:
         known, costs = self._going.get(number, (Curve(number=number, steps=(), losses=()), ()))
         at = bisect_left(known.steps, step)
         before = known.steps if at == len(known.steps) else known.steps[:-1]
-        costs = _inserted(costs, at, 0.0 if math.isnan(cost) else cost)
+        cost = 0.0 if math.isnan(cost) else cost
+        costs = _inserted(costs, at, cost) if self._costly else ()
         grown = Curve(
             number=number,
             steps=_inserted(known.steps, at, step),
             losses=_inserted(known.losses, at, loss),
             before=before[-1] if before else None,
-            spent=tuple(accumulate(costs)) if self._costly else (),
+            spent=_summed(known.spent, costs, at) if self._costly else (),
             known_step=known.steps[-1] if known.steps else None,
             known_cost=known.spent[-1] if known.spent else 0.0,
         )
@@ -257,6 +258,11 @@ class Course:
 
 def _inserted(row: tuple[T, ...], at: int, one: T) -> tuple[T, ...]:
     return (*row[:at], one, *row[at:])
+
+
+def _summed(spent: tuple[float, ...], costs: tuple[float, ...], at: int) -> tuple[float, ...]:
+    """The sums of the costs up to each, of which those before the place `at` are known."""
+    return (*spent[: at - 1], *accumulate(costs[at:], initial=spent[at - 1])) if at else tuple(accumulate(costs))
 
 
 def _looking_at(study: Study, settings: Mapping[str, Any], place: int | None) -> Study:

@@ -55,7 +55,7 @@ class Pruning:
         place = ledger.study.pruned_objective
         if place is None:
             return KEEP
-        curves, sign = ledger.history.curves, ledger.study.signs[place]
+        curves, sign = ledger.curves(without=record.trial.number), ledger.study.signs[place]
         study, pruner = self.rule(ledger.study, curves)
         if study is not ledger.study:
             ledger.study = ledger.changes.study = study
@@ -81,7 +81,7 @@ class Pruning:
 
 
 def report(ledger: Ledger, command: ReportSteps, pruning: Pruning) -> Reported:
-    """Stores the values that are new and answers with the decision of the last step reported."""
+    """Stores the values that are new and answers with the latest decision on the steps reported."""
     lease = ledger.lease(command.number, command.lease or "")
     new = [step for step in command.steps if _stored(ledger, lease, step.step) is None]
     if new:
@@ -93,12 +93,13 @@ def report(ledger: Ledger, command: ReportSteps, pruning: Pruning) -> Reported:
         _store(ledger, lease, command, pruning)
     if lease.live:
         ledger.renew(lease)
-    decided = _stored(ledger, lease, max(step.step for step in command.steps))
-    assert decided is not None, "a step just stored"
+    stored = [_stored(ledger, lease, step.step) for step in command.steps]
+    # The latest, not the deepest: a new step below one that was repeated has decided, and a repetition finds it again.
+    decided = max((one for one in stored if one is not None), key=lambda one: one.seq)
     return Reported(
         prune=decided.prune,
         reason=decided.reason,
-        kept=tuple(step.step for step in command.steps if not _same(_stored(ledger, lease, step.step), step.values)),
+        kept=tuple(s.step for s, one in zip(command.steps, stored, strict=True) if not _same(one, s.values)),
         lease_seconds=ledger.study.lease_seconds,
         cancel=lease.cancelled,
         seq=ledger.seq,

@@ -243,6 +243,13 @@ def test_brackets_in_cost_go_up_to_the_greatest_cost_itself() -> None:
         assert decide(too_little, curves[8], peers, number=number, costs=costs) is KEEP
 
 
+def test_brackets_in_cost_get_their_shares_however_far_apart_the_rungs_are() -> None:
+    pruner = HyperbandPruner(min_resource=1e-300, max_resource=1e300, reduction_factor=3, resource=Resource.COST)
+    counts = Counter(pruner.bracket_of(number) for number in range(10_000))
+    # Each share is a little more than a third of the one before.
+    assert [round(counts[bracket] / 1000) for bracket in range(3)] == [7, 2, 1]
+
+
 def test_there_are_no_more_brackets_in_cost_than_there_can_be_in_steps() -> None:
     pruner = HyperbandPruner(min_resource=1e-300, max_resource=1e300, reduction_factor=2, resource=Resource.COST)
     assert {pruner.bracket_of(number) for number in range(200)} <= set(range(54))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -225,3 +226,18 @@ def test_a_trial_s_generation_is_read_from_its_origin() -> None:
     history.apply(delta(record(300, origin="cmaes 7"), record(0, deleted=True), seq=2))
     assert history.view({"x": X}).generations["cmaes"].tolist() == [-1, -1, 4, -1, 7]
     assert view.signs == (-1.0,)
+
+
+def test_what_a_batch_makes_of_trials_is_foreseen_in_the_curves_and_forgotten_where_it_is_not_committed() -> None:
+    running, new = record(0, TrialState.RUNNING, curve={0: (1.0,)}), record(3, curve={0: (4.0,)})
+    history = History(delta(running, record(1, curve={0: (3.0,)}), record(2, TrialState.RUNNING, curve={0: (2.0,)})))
+    before = [*history.curves.reached(0, without=9)]
+    for one in (record(0, curve={0: (1.0,)}), record(1), record(2, TrialState.FAILED, deleted=True), new):
+        history.foresee(one)
+    assert ([*history.curves.losses_at(0)], [*history.curves.reached(0, without=9)]) == ([-4.0, -3.0, -1.0],) * 2
+    assert (history.teaching(), history.curves.complete) == (1, 3)
+    history.take_back()
+    assert ([*history.curves.losses_at(0)], [*history.curves.reached(0, without=9)]) == ([-3.0], before)
+    history.foresee(record(0, curve={0: (1.0,)}))
+    history.apply(delta(replace(running, curve={0: (9.0,)}), seq=2))
+    assert ([*history.curves.losses_at(0)], [*history.curves.reached(0, without=9)]) == ([-3.0], [-9.0, -3.0, -2.0])

@@ -180,6 +180,20 @@ def test_prune_decisions_see_the_same_curves(make_study: Callable[..., Any], imp
     assert replies[0]["reason"] == replies[1]["reason"]
 
 
+def test_reports_that_come_in_a_later_request_than_their_complete_trial_count_on_every_replica(
+    make_study: Callable[..., Any],
+) -> None:
+    study = make_study(pruner={"name": "median", "n_startup_trials": 1}, space={"x": X})
+    report, later = ({"epoch": 0, "step": step, "values": [1.0]} for step in (0, 1))
+    trial = {"type": "trial", "number": 0, "state": "complete", "values": [1.0], "told_epoch": 0, "reports": [report]}
+    end = {"type": "end", "lines": 4, "trials": 1, "late_results": 0, "handed": 0, "state": "open"}
+    for n, lines in enumerate(([trial], [{"type": "more", "number": 0, "reports": [later]}, end])):
+        assert study.post("import", {"request_id": f"part {n}", "lines": lines}).status_code == 200
+    replies = [study.report(study.trial(), 1, 2.0, replica=replica).json() for replica in (0, 1)]
+    reason = "step 1: best 2 is above the median 1 of 1 complete trial"
+    assert [reply["reason"] for reply in replies] == [reason, reason]
+
+
 def test_a_trial_that_is_exempt_is_so_after_the_import_and_an_old_export_has_none(
     make_study: Callable[..., Any], imports: Callable[..., Any]
 ) -> None:

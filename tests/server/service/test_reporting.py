@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -296,6 +297,19 @@ def test_an_early_step_that_comes_late_is_stored_and_decides_nothing_but_what_th
     assert judged.get("/trials/1")["reports"] == [{"step": -3, "values": [9.0]}, {"step": 4, "values": [0.5]}]
 
 
+def test_a_new_step_below_one_that_is_repeated_decides_and_every_repetition_says_so(make_study: MakeStudy) -> None:
+    rule = {"name": "successive_halving", "resource": "cost", "min_resource": 5.0, "reduction_factor": 2}
+    study = make_study(pruner=rule)
+    good, bad = study.ask(count=2)
+    study.of(good, "report", {"reports": [{"step": 10, "values": [0.5], "cost": 6.0}]})
+    late, deep = {"step": 3, "values": [2.0], "cost": 5.0}, {"step": 10, "values": [2.0], "cost": 1.0}
+    assert study.of(bad, "report", {"reports": [deep]}).json()["prune"] is False
+    first = study.of(bad, "report", {"reports": [late, deep]}).json()
+    assert first["reason"] == "step 3: 2 is not among the best 1 of 2 trials at rung 0 (cost 5), limit 0.5"
+    for reports, prune in (([late, deep], True), ([late], True), ([deep], False)):
+        assert study.of(bad, "report", {"reports": reports}, replica=1).json()["prune"] is prune
+
+
 def test_steps_lie_anywhere_between_the_greatest_ones_and_none_of_them_is_lost(study: Study) -> None:
     trial = study.trial()
     steps = [2**53, -(2**53), 0, -1, 2**53 - 1]
@@ -373,6 +387,53 @@ def test_an_archived_study_takes_no_report_but_repeats_its_answers(service: Serv
     service.send("DELETE", study.path)
     assert refused(study.report(trial, 1, 0.5)) == (409, "study_archived")
     assert decision(study.report(trial, 0, 0.5)) == first
+
+
+def test_trials_that_report_at_once_are_compared_with_one_another(service: Service, make_study: MakeStudy) -> None:
+    study = make_study(
+        pruner={"name": "successive_halving", "min_resource": 1, "reduction_factor": 2, "bootstrap_count": 1}
+    )
+    trials = study.ask(count=4)
+    # The first is under way when the others, which share a transaction, come.
+    first, *reports = [
+        ("POST", f"{study.path}/trials/{trial['number']}/report", body(trial, value))
+        for trial, value in zip(trials, (5.0, 1.0, 2.0, 0.5), strict=True)
+    ]
+
+    async def at_once() -> list[httpx.Response]:
+        one = service.clients[0]
+        return await asyncio.gather(*(one.request(m, path, json=json) for m, path, json in (first, *reports)))
+
+    assert [reply.json()["reason"] for reply in service.run(at_once())] == [
+        "step 1: all of the first 1 trial at rung 0 (step 1) stop there, this is 1",
+        None,
+        "step 1: 2 is not among the best 1 of 3 trials at rung 0 (step 1), limit 1",
+        None,
+    ]
+
+
+def body(trial: dict[str, Any], value: float) -> dict[str, Any]:
+    """A report at step 1."""
+    return {"lease": trial["lease"], "reports": [{"step": 1, "values": [value]}]}
+
+
+def test_a_trial_that_is_told_complete_at_once_with_a_report_counts(service: Service, make_study: MakeStudy) -> None:
+    study = make_study(pruner=EAGER)
+    peer, late, trial = study.ask(count=3)
+    study.report(peer, 0, 1.0)
+    tell = {"lease": peer["lease"], "state": "complete", "values": [1.0]}
+    report = {"lease": trial["lease"], "reports": [{"step": 0, "values": [2.0]}]}
+
+    async def at_once() -> list[httpx.Response]:
+        requests = (late, "heartbeat", {"lease": late["lease"]}), (peer, "tell", tell), (trial, "report", report)
+        return await asyncio.gather(
+            *(
+                service.clients[0].post(f"{study.path}/trials/{t['number']}/{verb}", json=json)
+                for t, verb, json in requests
+            )
+        )
+
+    assert service.run(at_once())[2].json()["reason"] == "step 0: best 2 is above the median 1 of 1 complete trial"
 
 
 def test_simultaneous_reports_of_one_step_through_two_replicas_store_one(service: Service, study: Study) -> None:
