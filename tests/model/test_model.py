@@ -5,6 +5,7 @@ The short form; `python -m tests.model` is the long one, the second half of `mak
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from tests.model.world import World
 
 SEED = 1
 PROGRAMS = 60
+MUST_HAPPEN = ("together", "replays", "unavailable", "lease_lost", "expiries", "amnesties")
 DIFFERENCE = "must be|was answered|no order explains|logged as an error|the best trial is|deleted is"
 """What is said where the servers and the model disagree, and not where the test itself breaks."""
 
@@ -27,10 +29,14 @@ def world(database_url: str) -> Iterator[World]:
 
 
 def test_the_servers_and_the_model_agree(world: World) -> None:
-    counts = run(world, SEED, PROGRAMS)
+    counts: Counter[str] = Counter()
+    # The programs of one seed change with the code that they run; where one never comes to something, the next does.
+    for seed in range(SEED, SEED + 3):
+        counts += run(world, seed, PROGRAMS)
+        if all(counts[what] > 0 for what in MUST_HAPPEN):
+            break
     assert counts["programs"] >= PROGRAMS
-    for what in ("together", "replays", "unavailable", "lease_lost", "expiries", "amnesties"):
-        assert counts[what] > 0, what
+    assert [what for what in MUST_HAPPEN if not counts[what]] == []
 
 
 @pytest.mark.slow
