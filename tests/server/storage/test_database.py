@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -408,6 +409,21 @@ def test_a_connection_that_falls_silent_is_given_up(
         return int(row[0])
 
     assert (run(database_url, interrupted), noted()) == ((2, 1), [2])
+
+
+def test_a_connection_that_answers_again_and_again_may_take_as_long_as_it_needs(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "SILENCE_S", 0.2)
+
+    async def long(database: Database) -> float:
+        async with database.reading() as connection:
+            begin = time.monotonic()
+            while (took := time.monotonic() - begin) < 0.5:
+                await (await connection.execute("SELECT 1")).fetchone()
+            return took
+
+    assert run(database_url, long) >= 0.5
 
 
 def test_readers_that_take_their_time_keep_no_writer_waiting(database_url: str) -> None:
