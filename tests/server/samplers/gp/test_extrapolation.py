@@ -8,7 +8,7 @@ import pytest
 from tpeak_server.domain.observations import Outcome, Reports, View
 from tpeak_server.samplers.gp.extrapolation import extrapolated
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 Views = Callable[..., View]
 Curves = Sequence[Mapping[int, float]]
