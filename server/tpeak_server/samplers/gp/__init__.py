@@ -5,6 +5,8 @@ parabola along each of them, and beside that anything smooth. Its scales are the
 suggested whose loss is expected to improve most on the least one, among random points, draws from the good density of
 the tree-structured Parzen estimator, and mutations of the best trials, of which the best are mutated further.
 
+A pruned trial counts with the loss that `extrapolation` expects of it, where reports are known.
+
 | symbol | shape | unit | meaning |
 |---|---|---|---|
 | n, m, c | | points | finished trials, pending ones, candidates |
