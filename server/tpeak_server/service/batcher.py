@@ -164,8 +164,8 @@ class Batcher:
         history = await self._warm()
         asks = [item.command for item in items if isinstance(item.command, Ask)]
         suggests = [item.command for item in items if isinstance(item.command, Suggest)]
-        plan = self._verbs.sampling.plan(history, asks, suggests, self._in_flight)
         self._fit_ahead(history)
+        plan = self._verbs.sampling.plan(history, asks, suggests, self._in_flight)
         if plan.heavy:
             return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
         prepared = Prepared()

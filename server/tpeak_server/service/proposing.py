@@ -103,7 +103,7 @@ class Sampling:
         scene = self._scene
         if scene is None or self._next is not None or not self._lag or scene.cells <= LIGHT:
             return None
-        if scene.forgotten != history.forgotten or _missed(scene, history) <= _allowed(scene, self._lag) / 2:
+        if scene.forgotten != history.forgotten or _missed(scene, history) <= _allowed(scene, self._lag):
             return None
         upcoming = scene_of(history, scene.space)
         if self._labours is not None and self._labours.labours(upcoming.view, upcoming.space):

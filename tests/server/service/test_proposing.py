@@ -112,19 +112,19 @@ def test_a_gaussian_process_always_is() -> None:
 def test_the_next_model_of_a_large_history_is_fitted_ahead() -> None:
     sampling, large = Sampling(), history(MANY)
     planned(sampling, large, 1)
-    grow(large, MANY + 50)
+    grow(large, MANY + 100)
     assert sampling.draft(large) is None
-    grow(large, MANY + 51)
+    grow(large, MANY + 101)
     draft = sampling.draft(large)
     assert draft is not None
-    assert [(len(scene.view.numbers), count) for scene, count in draft.scenes] == [(MANY + 51, 1)]
+    assert [(len(scene.view.numbers), count) for scene, count in draft.scenes] == [(MANY + 101, 1)]
     assert sampling.draft(large) is None
 
 
 def test_meanwhile_the_last_model_may_lag_behind_for_twice_as_long() -> None:
     sampling, large = Sampling(), history(MANY)
     planned(sampling, large, 1)
-    grow(large, MANY + 51)
+    grow(large, MANY + 101)
     sampling.draft(large)
     grow(large, MANY + 200)
     assert seen(planned(sampling, large, 1)) == MANY
@@ -135,28 +135,28 @@ def test_meanwhile_the_last_model_may_lag_behind_for_twice_as_long() -> None:
 def test_what_was_fitted_ahead_is_drawn_from_without_a_thread() -> None:
     sampling, large = Sampling(), history(MANY)
     planned(sampling, large, 1)
-    grow(large, MANY + 51)
-    sampling.draft(large)
     grow(large, MANY + 101)
+    sampling.draft(large)
+    grow(large, MANY + 150)
     sampling.take_up(drawn=True)
     plan = planned(sampling, large, 1)
-    assert (seen(plan), plan.heavy) == (MANY + 51, False)
+    assert (seen(plan), plan.heavy) == (MANY + 101, False)
 
 
 def test_a_draft_that_failed_changes_nothing() -> None:
     sampling, large = Sampling(), history(MANY)
     planned(sampling, large, 1)
-    grow(large, MANY + 51)
+    grow(large, MANY + 101)
     sampling.draft(large)
     sampling.take_up(drawn=False)
-    assert seen(planned(sampling, large, 1)) == MANY
     assert sampling.draft(large) is not None
+    assert seen(planned(sampling, large, 1)) == MANY
 
 
 def test_a_sampler_that_counts_generations_has_nothing_fitted_ahead() -> None:
     sampling, large = Sampling(), history(MANY, {"name": "nsgaii"})
     planned(sampling, large, 1)
-    grow(large, MANY + 51)
+    grow(large, MANY + 101)
     assert sampling.draft(large) is None
 
 
@@ -165,8 +165,8 @@ def test_nothing_is_fitted_ahead_of_what_is_to_be_forgotten() -> None:
     planned(sampling, large, 1)
     gone = record(0)
     gone = replace(gone, trial=replace(gone.trial, deleted=True))
-    grow(large, MANY + 51)
-    large.apply(Delta(clock=clock(MANY + 51), study=large.study, interned=[], records=[gone]))
+    grow(large, MANY + 101)
+    large.apply(Delta(clock=clock(MANY + 101), study=large.study, interned=[], records=[gone]))
     assert sampling.draft(large) is None
 
 
