@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tpeak_server.supervisor.idle import LEFT_IDLE
 from tpeak_server.supervisor.refusals import Refused
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 class Child:
     """One place of a server process: who fills it now, and when the next one may."""
 
+    number: int
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     delay_s: float = FIRST_DELAY_S
@@ -42,13 +45,17 @@ class Child:
 
 
 class Children:
-    """All server processes on one socket. They are spawned before they can serve: loading their code takes a while."""
+    """All server processes on one socket. They are spawned before they can serve: loading their code takes a while.
 
-    def __init__(self, listener: socket.socket, *, count: int, idle_timeout_s: float | None) -> None:
+    In `folder`, which is nobody else's, they have the sockets over which they hand connections to each other.
+    """
+
+    def __init__(self, listener: socket.socket, folder: Path, *, count: int, idle_timeout_s: float | None) -> None:
         self.listener = listener
+        self._folder = folder
         self._idle_timeout_s = idle_timeout_s
-        self._order: bytes | None = None
-        self._places = [Child() for _ in range(count)]
+        self._order: dict[str, object] | None = None
+        self._places = [Child(number=number) for number in range(count)]
 
     def spawn(self) -> None:
         """Lets all of them load their code, and wait."""
@@ -57,16 +64,16 @@ class Children:
 
     def start(self, *, database_url: str, token: str) -> None:
         """Tells them to serve. What they need goes through a pipe: a command line is everybody's to read."""
-        order = {
+        self._order = {
             "database_url": database_url,
             "token": token,
             "idle_timeout_s": self._idle_timeout_s,
             "listener": self.listener.fileno(),
+            "folder": str(self._folder),
+            "count": len(self._places),
         }
-        self._order = json.dumps(order).encode() + b"\n"
         for place in self._places:
-            if place.process is not None:
-                _tell(place.process, self._order)
+            _tell(place, self._order)
 
     def check_started(self) -> None:
         """Raises Refused where one has ended: before the first answer that is no accident."""
@@ -107,7 +114,7 @@ class Children:
         )
         place.started = time.monotonic()
         if self._order is not None:
-            _tell(place.process, self._order)
+            _tell(place, self._order)
 
     def end(self) -> None:
         """Ends them; done twice it does no harm."""
@@ -125,11 +132,13 @@ class Children:
             _close_stdin(process)
 
 
-def _tell(process: subprocess.Popen[bytes], order: bytes) -> None:
-    assert process.stdin is not None
+def _tell(place: Child, order: Mapping[str, object]) -> None:
+    if place.process is None:
+        return
+    assert place.process.stdin is not None
     try:
-        process.stdin.write(order)
-        process.stdin.flush()
+        place.process.stdin.write(json.dumps({**order, "place": place.number}).encode() + b"\n")
+        place.process.stdin.flush()
     except BrokenPipeError:
         logger.warning("a server process ended before it was told what to do")
 

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tpeak_server import __version__
 from tpeak_server.config import Settings, masked
@@ -54,7 +56,8 @@ def _serve(settings: Settings, say: Say, pause: Pause) -> None:
             stack.enter_context(directory.locked(account))
         token = token_for(settings, directory.token_file)
         listener = stack.enter_context(bind(settings.host, settings.port, pause))
-        children = Children(listener, count=settings.processes, idle_timeout_s=settings.idle_timeout_s)
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tpeak-")))
+        children = Children(listener, folder, count=settings.processes, idle_timeout_s=settings.idle_timeout_s)
         stack.callback(children.end)
         children.spawn()
         postgres = None

@@ -5,6 +5,7 @@ The first line of its stdin holds what it needs to know; that stdin ends is the 
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
@@ -15,11 +16,14 @@ import sys
 import threading
 import time
 from io import FileIO
+from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 
 from tpeak_server.api import create_app
+from tpeak_server.supervisor.handover import HandingOver, Neighbours
 from tpeak_server.supervisor.idle import LEFT_IDLE, IdleWatch
 
 DRAIN_S = 20.0
@@ -55,7 +59,8 @@ def main() -> int:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     watch = IdleWatch(create_app(database_url=order["database_url"], token=order["token"]))
-    server = DrainingServer(watch, order["idle_timeout_s"])
+    neighbours = Neighbours(Path(order["folder"]), order["place"], order["count"]) if order["count"] > 1 else None
+    server = DrainingServer(watch, order["idle_timeout_s"], neighbours)
     threading.Thread(target=_stop_with_parent, args=(server, parent), daemon=True).start()
     server.run(sockets=[socket.socket(fileno=order["listener"])])
     return LEFT_IDLE if server.left_idle else 0
@@ -65,18 +70,35 @@ class DrainingServer(uvicorn.Server):
     """A server that, told to stop, still listens until what is under way is answered.
 
     Meanwhile it says that it is not ready; a connection that was closed instead would look like a crash to a worker.
+    With `neighbours` it takes connections from them, and passes on those for their studies.
     """
 
-    def __init__(self, watch: IdleWatch, idle_timeout_s: float | None) -> None:
+    def __init__(self, watch: IdleWatch, idle_timeout_s: float | None, neighbours: Neighbours | None = None) -> None:
+        # uvicorn calls it as it would call a class.
+        protocol = cast(type[asyncio.Protocol], self._protocol) if neighbours else "httptools"
         config = uvicorn.Config(
-            watch, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False,
+            watch, loop="uvloop", http=protocol, ws="none", lifespan="on", log_config=None, access_log=False,
             server_header=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=CLOSE_S,
         )  # fmt: skip
         super().__init__(config)
         self.left_idle = False
         self._watch = watch
+        self._neighbours = neighbours
+        self._adopting: set[asyncio.Task[None]] = set()
         self._idle_timeout_s = idle_timeout_s
         self._drained_by = math.inf
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen, to the neighbours as well."""
+        await super().startup(sockets)
+        if self._neighbours is not None:
+            self._neighbours.listen(self._take)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends, and takes no connection from the neighbours any more."""
+        if self._neighbours is not None:
+            self._neighbours.close()
+        await super().shutdown(sockets)
 
     def drain(self) -> None:
         """Takes no more requests, and ends once those under way are answered or DRAIN_S are over."""
@@ -88,6 +110,21 @@ class DrainingServer(uvicorn.Server):
         if self._watch.leaving:
             self.should_exit = True
         self.drain()
+
+    def _protocol(self, read: bytes = b"", **given: Any) -> HandingOver:
+        assert self._neighbours is not None, "who has no neighbours passes nothing on"
+        return HandingOver(self._neighbours, read, **given)
+
+    def _take(self, connection: socket.socket, read: bytes) -> None:
+        adopting = asyncio.create_task(self._adopt(connection, read))
+        self._adopting.add(adopting)
+        adopting.add_done_callback(self._adopting.discard)
+
+    async def _adopt(self, connection: socket.socket, read: bytes) -> None:
+        """Goes on with a neighbour's connection, of which so much was read."""
+        given = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: self._protocol(read, **given), connection)
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end; asked ten times a second."""
