@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 import numpy as np
 
@@ -19,44 +18,7 @@ from tpeak_server.domain.observations import Curve, Reports
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import TrialRecord, TrialState
 from tpeak_server.pruners.resource import Resource
-
-
-@dataclass(slots=True)
-class Reported:
-    """What one trial has reported: steps (n,) ascending, and values (n,) for each place of a report.
-
-    `spent` (n,) are the sums of the costs up to each step, and none where no report has a cost.
-    """
-
-    steps: array[int]
-    values: tuple[array[float], ...]
-    spent: array[float] = field(default_factory=lambda: array("d"))
-
-    def losses(self, place: int, sign: float) -> Sequence[float]:
-        """The losses (n,) by step; NaN where reports have no such place."""
-        if place >= len(self.values):
-            return array("d", [math.nan]) * len(self.steps)
-        return self.values[place] if sign > 0 else array("d", [-value for value in self.values[place]])
-
-    def insert(self, step: int, values: Sequence[float], spent: Sequence[float]) -> None:
-        """Adds a report at a step that had none, with a value for each place; `spent` are the sums with it."""
-        at = bisect_left(self.steps, step)
-        self.steps.insert(at, step)
-        for place, value in zip(self.values, values, strict=True):
-            place.insert(at, value)
-        if at == len(self.spent) == len(spent) - 1:
-            self.spent.append(spent[-1])
-        else:
-            self.spent = array("d", spent)
-
-    def first_at(self, amount: float, resource: Resource) -> int | None:
-        """Which report is the first at or beyond that step, or cost; None where there is none."""
-        amounts = self.spent if resource is Resource.COST else self.steps
-        at = bisect_left(amounts, amount)
-        return at if at < len(amounts) else None
-
-
-NOTHING = Reported(array("q"), (array("d"),))
+from tpeak_server.service.reported import NOTHING, Reported, reported_in
 
 
 @dataclass(slots=True)
@@ -191,7 +153,7 @@ class Curves:
             return  # its curve is what it was: it only grows, by an import that brings it in parts
         self.drop(number, climbed=False)
         if record.curve:
-            self._of[number] = reported = _reported(record.curve, record.costs)
+            self._of[number] = reported = reported_in(record.curve, record.costs)
             for rung in self._rungs.values():
                 rung.put(number, self._loss_at(rung, number, reported))
         else:
@@ -273,27 +235,10 @@ class Curves:
         return Curve(number=number, steps=tuple(reported.steps), losses=losses)
 
 
-def summed(steps: Iterable[int], costs: Mapping[int, float]) -> list[float]:
-    """The sums of the costs up to each of the ascending steps; none where no report has a cost.
-
-    They are rounded from step to step, and so the same in whatever order the reports came.
-    """
-    return list(accumulate(costs.get(step, 0.0) for step in steps)) if costs else []
-
-
 def _looked_at(study: Study) -> tuple[int, float]:
     """The place in a report, and its sign."""
     place = study.pruned_objective or 0
     return place, study.signs[place]
-
-
-def _reported(curve: Mapping[int, tuple[float, ...]], costs: Mapping[int, float]) -> Reported:
-    """A whole curve. An imported one may have reports of different widths: what one lacks is NaN."""
-    steps = sorted(curve)
-    width = max(len(values) for values in curve.values())
-    whole = ((*curve[step], *[math.nan] * (width - len(curve[step]))) for step in steps)
-    values = tuple(array("d", place) for place in zip(*whole, strict=True))
-    return Reported(array("q", steps), values, array("d", summed(steps, costs)))
 
 
 def _remove(losses: array[float], loss: float) -> None:
