@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tpeak_server.domain.finished import Alike, Finished, Stepwise
 from tpeak_server.domain.observations import Curve, Reports
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import TrialRecord, TrialState
 from tpeak_server.pruners.resource import Resource
-from tpeak_server.service.reported import NOTHING, Reported, reported_in
+from tpeak_server.service.reported import NOTHING, Reported, each_reported, reported_in
 
 
 @dataclass(slots=True)
@@ -160,6 +161,43 @@ class Curves:
             self._leave_rungs(number)
         if complete:
             self.finish(number, record.trial.values if feasible else None)
+
+    def fill(self, finished: Finished) -> None:
+        """Takes over finished trials that it does not know yet, as `put` does one by one."""
+        for number, reported in each_reported(finished.reports):
+            self._of[number] = reported
+            for rung in self._rungs.values():
+                rung.put(number, self._loss_at(rung, number, reported))
+        for alike in finished.groups:
+            if alike.state is TrialState.COMPLETE:
+                self._fill_complete(alike)
+        self._count_all(finished.reports)
+
+    def _fill_complete(self, alike: Alike) -> None:
+        numbers = alike.numbers.tolist()
+        self._final.update(dict.fromkeys(numbers))
+        if alike.values is not None:
+            rows = zip(numbers, alike.values.tolist(), (alike.violations() == 0.0).tolist(), strict=True)
+            self._final.update((number, tuple(values)) for number, values, feasible in rows if feasible)
+        self._best_is_known = False
+        spent = ((number, self._of[number].spent) for number in numbers if number in self._of)
+        self._costs.update((number, sums[-1]) for number, sums in spent if sums and sums[-1] > 0.0)
+
+    def _count_all(self, reports: Stepwise) -> None:
+        """As `_count` of each complete trial among these."""
+        if self._place >= len(reports.values) or not len(reports.numbers):
+            return
+        complete = np.fromiter((number in self._final for number in reports.numbers.tolist()), dtype=np.bool_)
+        losses = self._sign * reports.values[self._place]
+        known = np.repeat(complete, np.diff(reports.starts)) & ~np.isnan(losses)
+        # Sorting keeps the order of equal ones, -0.0 and 0.0, as inserting them one by one does.
+        order = np.argsort(reports.steps[known], kind="stable")
+        steps, losses = reports.steps[known][order], losses[known][order]
+        starts = np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1))
+        for first, more in zip(starts.tolist(), np.split(losses, starts)[1:], strict=True):
+            at_step = self._by_step.setdefault(int(steps[first]), array("d"))
+            at_step.frombytes(more.tobytes())
+            np.frombuffer(at_step).sort(kind="stable")
 
     def add(self, number: int, step: int, values: Sequence[float], spent: Sequence[float] = ()) -> None:
         """Takes over one more report of a trial that is not complete, at a step that had none; see `Reported`."""

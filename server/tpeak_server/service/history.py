@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
+from tpeak_server.domain.finished import Finished
 from tpeak_server.domain.hosts import Host
 from tpeak_server.domain.observations import Floats, Outcome, Reports, Tried, Tries, View, Warm
 from tpeak_server.domain.study import Study
@@ -22,7 +23,7 @@ from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, 
 from tpeak_server.domain.warm import WarmSource, WarmTrial, internal
 from tpeak_server.service.curves import Curves
 from tpeak_server.service.results import TEACHES, Results
-from tpeak_server.service.tried import TriedTrials
+from tpeak_server.service.tried import TriedTrials, discrete
 
 KEPT_PROPOSALS = 4096
 """Latest proposals that are kept by number: more than are ever created while a sampler's scene is kept."""
@@ -72,6 +73,24 @@ class History:
         rows = [(record, tried) for record in delta.records if (tried := self._replace(record)) is not None]
         if rows:
             self._results.write(rows, self.interned)
+
+    def fill(self, finished: Finished) -> None:
+        """Takes over finished trials of which it has heard nothing yet, all at once; its clock knows their numbers."""
+        self._view = None
+        self._results.fill(finished, self.interned)
+        self.curves.fill(finished)
+        for alike in finished.groups:
+            self._tried.fill(alike)
+            self.counts[alike.state] += len(alike.numbers)
+            self._states.update(dict.fromkeys(alike.numbers.tolist(), alike.state))
+            latest = alike.sampled & (alike.numbers >= self.clock.next_number - KEPT_PROPOSALS)
+            for number, values in zip(alike.numbers[latest].tolist(), alike.proposed[latest].tolist(), strict=True):
+                self._proposals[number] = dict(zip(alike.ids, values, strict=True))
+
+    def spread(self) -> None:
+        """Does now what the first ask would wait for, where samplers will look at every trial that was filled in."""
+        if discrete(one.distribution for one in self.interned.values()):
+            self._tried.spread()
 
     def foresee(self, record: TrialRecord) -> None:
         """Has the curves show what a batch makes of a trial that was not finished, though it is not committed yet.
@@ -202,7 +221,7 @@ class History:
     def _remember_proposal(self, trial: Trial) -> None:
         self._proposals[trial.number] = trial.proposed
         if len(self._proposals) > KEPT_PROPOSALS:
-            for number in list(self._proposals)[: KEPT_PROPOSALS // 2]:
+            for number in sorted(self._proposals)[: KEPT_PROPOSALS // 2]:
                 del self._proposals[number]
 
     def _make_view(self, space: Mapping[str, Distribution]) -> View:

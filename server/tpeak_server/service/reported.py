@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+import numpy as np
+
+from tpeak_server.domain.finished import Stepwise
 from tpeak_server.pruners.resource import Resource
 
 
@@ -48,6 +51,21 @@ class Reported:
 
 
 NOTHING = Reported(array("q"), (array("d"),))
+
+
+def each_reported(reports: Stepwise) -> Iterator[tuple[int, Reported]]:
+    """The trials' numbers, and what each has reported."""
+    starts = reports.starts.tolist()
+    trials = zip(reports.numbers.tolist(), reports.places.tolist(), reports.costed.tolist(), strict=True)
+    for (number, places, costed), part in zip(trials, map(slice, starts, starts[1:]), strict=True):
+        yield (
+            number,
+            Reported(
+                array("q", reports.steps[part].tobytes()),
+                tuple(array("d", reports.values[place, part].tobytes()) for place in range(places)),
+                array("d", np.cumsum(reports.costs[part]).tobytes() if costed else b""),
+            ),
+        )
 
 
 def reported_in(curve: Mapping[int, tuple[float, ...]], costs: Mapping[int, float]) -> Reported:

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tpeak_server.domain.finished import Alike, Finished, Stepwise
 from tpeak_server.domain.observations import NONE, Floats, Outcome, Tried, generation_of
 from tpeak_server.domain.trial import Interned, TrialRecord, TrialState
 
@@ -75,6 +76,19 @@ class Results:
             values = np.array([values for _, values in points])
             self._write_points(numbers, values, _places(ids, used, interned))
 
+    def fill(self, finished: Finished, interned: Mapping[int, Interned]) -> None:
+        """Writes what trials teach that have no row yet."""
+        teaching = [alike for alike in finished.groups if alike.state in TEACHES]
+        self._grow_to(1 + max((int(alike.numbers.max()) for alike in teaching), default=-1))
+        for alike in teaching:
+            self.outcome[alike.numbers] = TEACHES[alike.state]
+            if alike.state is TrialState.COMPLETE and alike.values is not None:
+                self._write_losses(alike.numbers, alike.values)
+            self.violation[alike.numbers] = alike.violations()
+            self._write_generations(alike)
+            self._write_points(alike.numbers, alike.proposed, _places(alike.ids, alike.used, interned))
+        self._write_ends(finished.reports)
+
     def clear(self, number: int) -> None:
         """Forgets a trial's row: a late result takes the place of a lost one's, nothing that of a deleted one's."""
         self.outcome[number], self.violation[number] = SILENT, 0.0
@@ -93,6 +107,28 @@ class Results:
             if column is None:
                 column = self.columns[name] = Column(self._rows)
             column.values[numbers], column.ids[numbers] = values[:, place], distribution_id
+
+    def _write_losses(self, numbers: NDArray[np.int64], values: Floats) -> None:
+        if values.shape[1] == self.loss.shape[1]:
+            self.loss[numbers] = np.multiply(values, self._signs)
+
+    def _write_generations(self, alike: Alike) -> None:
+        found = {origin: generation_of(origin) for origin in set(alike.origins)}
+        if any(found.values()):
+            for number, origin in zip(alike.numbers.tolist(), alike.origins, strict=True):
+                self._write_generation(number, found[origin])
+
+    def _write_ends(self, reports: Stepwise) -> None:
+        """Writes the deepest reports of the trials that teach."""
+        teach = self._teach(reports.numbers)
+        numbers, ends = reports.numbers[teach], reports.starts[1:][teach] - 1
+        self.last_step[numbers] = reports.steps[ends]
+        self.last_loss[numbers] = self._signs[0] * reports.values[0, ends]
+
+    def _teach(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        known = numbers < self._rows  # there is no room for those beyond, who teach nothing
+        known[known] = self.outcome[numbers[known]] != SILENT
+        return known
 
     def _write_result(self, record: TrialRecord) -> None:
         trial = record.trial
