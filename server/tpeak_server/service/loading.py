@@ -26,7 +26,7 @@ async def load_history(connection: Driver, study_id: int) -> History:
     # While a thread takes one part over, the database puts the next one together.
     taken: asyncio.Future[None] | None = None
     try:
-        async for part in load_parts(connection, study_id, frame.clock.next_number):
+        async for part in load_parts(connection, study_id, frame.clock.next_number, len(frame.interned)):
             if taken is not None:
                 await taken
             taken = asyncio.ensure_future(asyncio.to_thread(take, part))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tpeak_server.domain.changes import Delta
 from tpeak_server.domain.errors import StudyNotFound
@@ -61,12 +62,14 @@ ORDER BY number, epoch, step OFFSET %(reports)s LIMIT 1
 """
 
 PAGE = 5_000
+VALUES = 500_000
 REPORTS = 50_000
-"""Trials, and reports of them unless it is a single trial, that are read as columns at once: the event loop is away for
-some hundredths of a second, and other studies' requests come in between."""
+"""Trials that are read as columns at once, fewer where they may have more values of parameters than that, or have more
+reports, though not less than one: the event loop is away for some hundredths of a second, and other studies' requests
+come in between."""
 
 ROWS = 500
-"""Trials that are read as rows at once, for the same reason."""
+"""Trials that are read as rows at once, for the same reason, and as columns whatever their values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,17 +98,18 @@ async def load_without_trials(connection: Driver, study_id: int) -> Delta:
     return replace(await _delta(connection, study_id, []), warm=await _warm(connection, study_id))
 
 
-async def load_parts(connection: Driver, study_id: int, end: int) -> AsyncIterator[Columns | Rows]:
+async def load_parts(connection: Driver, study_id: int, end: int, distributions: int) -> AsyncIterator[Columns | Rows]:
     """All trials with numbers below `end`, each once: plain ones in columns, others, deleted ones too, in rows.
 
-    The caller's transaction sees one snapshot.
+    The study has so many distributions. The caller's transaction sees one snapshot.
     """
+    page = min(PAGE, max(ROWS, VALUES // max(1, distributions)))
     first = 0
     while first < end:
-        last = await _last(connection, study_id, first, min(first + PAGE, end) - 1)
+        last = await _last(connection, study_id, first, min(first + page, end) - 1)
         columns = await _columns(connection, {"study": study_id, "first": first, "last": last})
         yield columns
-        others = np.setdiff1d(np.arange(first, last + 1), columns.numbers()).tolist()
+        others = _others(first, last, columns.numbers())
         for place in range(0, len(others), ROWS):
             yield await _rows(connection, {"study": study_id, "numbers": others[place : place + ROWS]})
         first = last + 1
@@ -146,6 +150,13 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int]) -> Delta
             records=rows.records() if rows is not None else [],
             hosts={host.name: host for host in map(host_from_row, await hosts.fetchall())},
         )
+
+
+def _others(first: int, last: int, numbers: NDArray[np.int64]) -> list[int]:
+    """The numbers from first to last that are not among these."""
+    missing = np.ones(last + 1 - first, dtype=np.bool_)
+    missing[numbers - first] = False
+    return [first + place for place in np.flatnonzero(missing).tolist()]
 
 
 async def _last(connection: Driver, study_id: int, first: int, last: int) -> int:

@@ -52,12 +52,14 @@ DISTRIBUTION = "INSERT INTO distributions VALUES (%s, %s, %s, %s, %s)"
 def scatter(sql: Sql, study_id: int, trials: int, *, objectives: int, seed: int, discrete: bool = False) -> None:
     """Gives a study without trials so many of them; `discrete`: with discrete parameters alone."""
     dice = Random(seed)
+    sql("BEGIN")
     for number, (name, distribution) in RANGES.items():
         if not discrete or number in DISCRETE:
             sql(DISTRIBUTION, study_id, number, name, canonical(distribution), number)
     for number in range(trials):
         _trial(sql, study_id, number, objectives, dice, discrete)
     sql("UPDATE study_clocks SET next_number = %s, seq = 1 WHERE study_id = %s", trials, study_id)
+    sql("COMMIT")
 
 
 def _trial(sql: Sql, study_id: int, number: int, objectives: int, dice: Random, discrete: bool) -> None:

@@ -21,6 +21,7 @@ from tpeak_server.service.history import History
 from tpeak_server.service.loading import load_history
 from tpeak_server.storage import history as storage
 from tpeak_server.storage.finished import Columns
+from tpeak_server.storage.history import Rows
 
 SPACE = {"x": FloatDistribution(low=0.0, high=1.0)}
 
@@ -102,6 +103,50 @@ def test_trials_of_all_kinds_are_what_their_records_say(
     go_on(delta, [from_records, made], Random(page))
 
 
+def test_trials_come_in_columns_but_for_those_that_are_not_plain(study: Study) -> None:
+    study.finish(0.5)
+    pruned, failed, deleted, released, suggesting = (study.trial() for _ in range(5))
+    study.report(pruned, 1, 0.5)
+    study.tell(pruned, "pruned")
+    study.tell(failed, "failed", user_attrs={"why": "memory"})
+    study.tell(deleted, values=[0.5])
+    assert study.service.send("DELETE", f"{study.path}/trials/3").status_code == 204
+    study.of(released, "release", {"checkpoint": "place", "step": 0})
+    study.tell(study.trial(), values=[0.5])
+    study.of(suggesting, "suggest", {"name": "y", "distribution": {"type": "int", "low": 1, "high": 9}})
+    study.tell(suggesting, values=[0.5])
+    study.finish(0.5)
+    assert study.post("trials", {"request_id": "added", "trials": [{"params": {"x": 0.5}}]}).status_code == 201
+    assert numbers(study.service.run(parts(study, 8))) == [[0, 1, 2, 6], [3, 4, 5, 7]]
+
+
+@pytest.mark.parametrize(
+    ("reports", "expected"),
+    [((1, 1, 1, 2), [[0, 1, 2], [3]]), ((2, 2, 5, 1), [[0], [1], [2], [3]]), ((0, 0, 3, 0), [[0, 1, 2, 3]])],
+)
+def test_a_part_ends_before_it_has_too_many_reports(
+    make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, reports: list[int], expected: list[list[int]]
+) -> None:
+    monkeypatch.setattr(storage, "REPORTS", 3)
+    study = make_study()
+    for count in reports:
+        trial = study.trial()
+        for step in range(count):
+            study.report(trial, step, 0.5)
+        study.tell(trial, values=[0.5])
+    assert numbers(study.service.run(parts(study, 4))) == expected
+
+
+def test_a_part_has_fewer_trials_where_each_may_have_many_parameters(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "VALUES", 2 * len(RANGES))
+    monkeypatch.setattr(storage, "ROWS", 1)
+    for value in (0.3, 0.2, 0.1):
+        study.finish(value)
+    assert numbers(study.service.run(parts(study, 3))) == [[0, 1], [2]]
+
+
 def test_a_rung_that_was_asked_about_has_the_trials_that_are_filled_in(
     make_study: Callable[..., Study], sql: Sql
 ) -> None:
@@ -136,10 +181,21 @@ def loaded_beside_records(study: Study) -> tuple[History, Delta]:
 
 async def fill(study: Study, history: History) -> None:
     """Has the history take over the study's trials that come in columns."""
+    for part in await parts(study, TRIALS):
+        if isinstance(part, Columns):
+            history.fill(part.finished())
+
+
+async def parts(study: Study, trials: int) -> list[Columns | Rows]:
+    """So many trials of the study, as they are read."""
     async with study.service.replicas[0].database.reading() as connection:
-        async for part in storage.load_parts(connection, id_of(study), TRIALS):
-            if isinstance(part, Columns):
-                history.fill(part.finished())
+        return [part async for part in storage.load_parts(connection, id_of(study), trials, len(RANGES))]
+
+
+def numbers(parts: list[Columns | Rows]) -> list[list[int]]:
+    """Which trials each part has, but for parts without any."""
+    read = [part.numbers().tolist() if isinstance(part, Columns) else [row[0] for row in part.trials] for part in parts]
+    return [sorted(part) for part in read if part]
 
 
 def go_on(delta: Delta, histories: list[History], dice: Random) -> None:
