@@ -6,7 +6,6 @@ another replica has written, replaces the records that changed. Nothing is rebui
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 
@@ -14,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpeak_server.domain.changes import Clock, Delta
-from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
-from tpeak_server.domain.finished import Finished
+from tpeak_server.domain.distributions import Distribution, canonical
+from tpeak_server.domain.finished import Alike, Finished
 from tpeak_server.domain.hosts import Host
 from tpeak_server.domain.observations import Floats, Outcome, Reports, Tried, Tries, View, Warm
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
-from tpeak_server.domain.warm import WarmSource, WarmTrial, internal
+from tpeak_server.domain.warm import WarmTrial
 from tpeak_server.service.curves import Curves
 from tpeak_server.service.results import TEACHES, Results
+from tpeak_server.service.translating import translated, warm_view
 from tpeak_server.service.tried import TriedTrials, discrete
 
 KEPT_PROPOSALS = 4096
@@ -83,9 +83,7 @@ class History:
             self._tried.fill(alike)
             self.counts[alike.state] += len(alike.numbers)
             self._states.update(dict.fromkeys(alike.numbers.tolist(), alike.state))
-            latest = alike.sampled & (alike.numbers >= self.clock.next_number - KEPT_PROPOSALS)
-            for number, values in zip(alike.numbers[latest].tolist(), alike.proposed[latest].tolist(), strict=True):
-                self._proposals[number] = dict(zip(alike.ids, values, strict=True))
+            self._remember_latest(alike)
 
     def spread(self) -> None:
         """Does now what the first ask would wait for, where samplers will look at every trial that was filled in."""
@@ -218,6 +216,11 @@ class History:
         else:
             self.curves.put(record, feasible=record.trial.violation == 0.0)
 
+    def _remember_latest(self, alike: Alike) -> None:
+        latest = alike.sampled & (alike.numbers >= self.clock.next_number - KEPT_PROPOSALS)
+        for number, values in zip(alike.numbers[latest].tolist(), alike.proposed[latest].tolist(), strict=True):
+            self._proposals[number] = dict(zip(alike.ids, values, strict=True))
+
     def _remember_proposal(self, trial: Trial) -> None:
         self._proposals[trial.number] = trial.proposed
         if len(self._proposals) > KEPT_PROPOSALS:
@@ -270,34 +273,3 @@ class History:
     def _translated(self, wanted: Distribution, distribution_id: int, value: float) -> float:
         """The internal value under another distribution of the same name, NaN where it has none there."""
         return translated(wanted, self.interned[distribution_id].distribution, value)
-
-
-def warm_view(
-    sources: Sequence[WarmSource], trials: Sequence[WarmTrial], space: Mapping[str, Distribution]
-) -> Warm | None:
-    """The trials as samplers see them under the space's distributions, None where there are none."""
-    if not trials:
-        return None
-    columns = {
-        name: np.array([internal(distribution, t.params[name]) if name in t.params else np.nan for t in trials])
-        for name, distribution in space.items()
-    }
-    return Warm(
-        source=np.array([trial.source for trial in trials]),
-        rank=np.array([trial.rank for trial in trials]),
-        seen=np.array([source.seen for source in sources]),
-        weight=np.array([source.weight for source in sources], dtype=np.float64),
-        columns=columns,
-    )
-
-
-def translated(wanted: Distribution, own: Distribution, value: float) -> float:
-    """A distribution's internal value as one of another distribution of the same name, NaN where it has none there."""
-    if own is wanted or own == wanted:
-        return value
-    if isinstance(own, CategoricalDistribution) != isinstance(wanted, CategoricalDistribution):
-        return math.nan
-    if not isinstance(wanted, CategoricalDistribution):
-        return value
-    choice = own.to_external(value)
-    return wanted.to_internal(choice) if wanted.has(choice) else math.nan

@@ -17,6 +17,7 @@ from tpeak_server.domain.distributions import FloatDistribution
 from tpeak_server.domain.study import from_path
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.pruners.resource import Resource
+from tpeak_server.service import history as cache
 from tpeak_server.service.history import History
 from tpeak_server.service.loading import load_history
 from tpeak_server.storage import history as storage
@@ -159,6 +160,18 @@ def test_a_rung_that_was_asked_about_has_the_trials_that_are_filled_in(
         study.service.run(fill(study, history))
     assert rungs(asked) == rungs(unasked)
     assert [len(losses) > 9 for losses in rungs(asked)] == [True, True]
+
+
+def test_the_latest_proposals_are_known_though_all_would_be_too_many(
+    study: Study, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "KEPT_PROPOSALS", 40)
+    scatter(sql, id_of(study), TRIALS, objectives=1, seed=2)
+    made, delta = loaded_beside_records(study)
+    space = {RANGES[i][0]: RANGES[i][1] for i in (0, 4)}
+    found, expected = (one.proposed_since(TRIALS - 20, space) for one in (made, History(delta)))
+    assert repr(found) == repr(expected)
+    assert len(found["x"]) == 10  # were sampled here
 
 
 def id_of(study: Study) -> int:
