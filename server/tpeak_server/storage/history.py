@@ -61,7 +61,7 @@ SELECT number FROM reports WHERE study_id = %(study)s AND number BETWEEN %(first
 ORDER BY number, epoch, step OFFSET %(reports)s LIMIT 1
 """
 
-PAGE = 5_000
+PAGE = 2_500
 VALUES = 500_000
 REPORTS = 50_000
 """Trials that are read as columns at once, fewer where they may have more values of parameters than that, or have more
