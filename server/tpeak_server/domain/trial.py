@@ -13,7 +13,8 @@ Every function here returns a new trial; none of them looks at a clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -91,6 +92,11 @@ class Trial:
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def violation(self) -> float:
+        """How far it is from feasible; see the function."""
+        return violation(self.state, self.constraints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +192,13 @@ class TrialRecord:
         if self.lease is None or self.lease.used is None:
             return known
         return {name: known[name] for name in self.lease.used if name in known}
+
+
+def violation(state: TrialState, constraints: Sequence[float] | None) -> float:
+    """How far a trial is from feasible: the sum of its positive constraints, infinite for a lost one."""
+    if state is TrialState.LOST:
+        return math.inf
+    return sum(max(0.0, value) for value in constraints or () if not math.isnan(value))
 
 
 def up_to_checkpoint(by_step: Mapping[int, T], lease: Lease) -> dict[int, T]:

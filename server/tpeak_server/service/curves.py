@@ -9,54 +9,17 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 import numpy as np
 
+from tpeak_server.domain.finished import Alike, Finished, Stepwise
 from tpeak_server.domain.observations import Curve, Reports
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import TrialRecord, TrialState
 from tpeak_server.pruners.resource import Resource
-
-
-@dataclass(slots=True)
-class Reported:
-    """What one trial has reported: steps (n,) ascending, and values (n,) for each place of a report.
-
-    `spent` (n,) are the sums of the costs up to each step, and none where no report has a cost.
-    """
-
-    steps: array[int]
-    values: tuple[array[float], ...]
-    spent: array[float] = field(default_factory=lambda: array("d"))
-
-    def losses(self, place: int, sign: float) -> Sequence[float]:
-        """The losses (n,) by step; NaN where reports have no such place."""
-        if place >= len(self.values):
-            return array("d", [math.nan]) * len(self.steps)
-        return self.values[place] if sign > 0 else array("d", [-value for value in self.values[place]])
-
-    def insert(self, step: int, values: Sequence[float], spent: Sequence[float]) -> None:
-        """Adds a report at a step that had none, with a value for each place; `spent` are the sums with it."""
-        at = bisect_left(self.steps, step)
-        self.steps.insert(at, step)
-        for place, value in zip(self.values, values, strict=True):
-            place.insert(at, value)
-        if at == len(self.spent) == len(spent) - 1:
-            self.spent.append(spent[-1])
-        else:
-            self.spent = array("d", spent)
-
-    def first_at(self, amount: float, resource: Resource) -> int | None:
-        """Which report is the first at or beyond that step, or cost; None where there is none."""
-        amounts = self.spent if resource is Resource.COST else self.steps
-        at = bisect_left(amounts, amount)
-        return at if at < len(amounts) else None
-
-
-NOTHING = Reported(array("q"), (array("d"),))
+from tpeak_server.service.reported import NOTHING, Reported, each_reported, reported_in
 
 
 @dataclass(slots=True)
@@ -191,13 +154,50 @@ class Curves:
             return  # its curve is what it was: it only grows, by an import that brings it in parts
         self.drop(number, climbed=False)
         if record.curve:
-            self._of[number] = reported = _reported(record.curve, record.costs)
+            self._of[number] = reported = reported_in(record.curve, record.costs)
             for rung in self._rungs.values():
                 rung.put(number, self._loss_at(rung, number, reported))
         else:
             self._leave_rungs(number)
         if complete:
             self.finish(number, record.trial.values if feasible else None)
+
+    def fill(self, finished: Finished) -> None:
+        """Takes over finished trials that it does not know yet, as `put` does one by one."""
+        for number, reported in each_reported(finished.reports):
+            self._of[number] = reported
+            for rung in self._rungs.values():
+                rung.put(number, self._loss_at(rung, number, reported))
+        for alike in finished.groups:
+            if alike.state is TrialState.COMPLETE:
+                self._fill_complete(alike)
+        self._count_all(finished.reports)
+
+    def _fill_complete(self, alike: Alike) -> None:
+        numbers = alike.numbers.tolist()
+        self._final.update(dict.fromkeys(numbers))
+        if alike.values is not None:
+            rows = zip(numbers, alike.values.tolist(), (alike.violations() == 0.0).tolist(), strict=True)
+            self._final.update((number, tuple(values)) for number, values, feasible in rows if feasible)
+        self._best_is_known = False
+        spent = ((number, self._of[number].spent) for number in numbers if number in self._of)
+        self._costs.update((number, sums[-1]) for number, sums in spent if sums and sums[-1] > 0.0)
+
+    def _count_all(self, reports: Stepwise) -> None:
+        """As `_count` of each complete trial among these."""
+        if self._place >= len(reports.values) or not len(reports.numbers):
+            return
+        complete = np.fromiter((number in self._final for number in reports.numbers.tolist()), dtype=np.bool_)
+        losses = self._sign * reports.values[self._place]
+        known = np.repeat(complete, np.diff(reports.starts)) & ~np.isnan(losses)
+        # Sorting keeps the order of equal ones, -0.0 and 0.0, as inserting them one by one does.
+        order = np.argsort(reports.steps[known], kind="stable")
+        steps, losses = reports.steps[known][order], losses[known][order]
+        starts = np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1))
+        for first, more in zip(starts.tolist(), np.split(losses, starts)[1:], strict=True):
+            at_step = self._by_step.setdefault(int(steps[first]), array("d"))
+            at_step.frombytes(more.tobytes())
+            np.frombuffer(at_step).sort(kind="stable")
 
     def add(self, number: int, step: int, values: Sequence[float], spent: Sequence[float] = ()) -> None:
         """Takes over one more report of a trial that is not complete, at a step that had none; see `Reported`."""
@@ -273,27 +273,10 @@ class Curves:
         return Curve(number=number, steps=tuple(reported.steps), losses=losses)
 
 
-def summed(steps: Iterable[int], costs: Mapping[int, float]) -> list[float]:
-    """The sums of the costs up to each of the ascending steps; none where no report has a cost.
-
-    They are rounded from step to step, and so the same in whatever order the reports came.
-    """
-    return list(accumulate(costs.get(step, 0.0) for step in steps)) if costs else []
-
-
 def _looked_at(study: Study) -> tuple[int, float]:
     """The place in a report, and its sign."""
     place = study.pruned_objective or 0
     return place, study.signs[place]
-
-
-def _reported(curve: Mapping[int, tuple[float, ...]], costs: Mapping[int, float]) -> Reported:
-    """A whole curve. An imported one may have reports of different widths: what one lacks is NaN."""
-    steps = sorted(curve)
-    width = max(len(values) for values in curve.values())
-    whole = ((*curve[step], *[math.nan] * (width - len(curve[step]))) for step in steps)
-    values = tuple(array("d", place) for place in zip(*whole, strict=True))
-    return Reported(array("q", steps), values, array("d", summed(steps, costs)))
 
 
 def _remove(losses: array[float], loss: float) -> None:

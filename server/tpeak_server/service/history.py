@@ -6,7 +6,6 @@ another replica has written, replaces the records that changed. Nothing is rebui
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 
@@ -14,26 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpeak_server.domain.changes import Clock, Delta
-from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, canonical
+from tpeak_server.domain.distributions import Distribution, canonical
+from tpeak_server.domain.finished import Alike, Finished
 from tpeak_server.domain.hosts import Host
-from tpeak_server.domain.observations import NONE, Floats, Outcome, Reports, Tried, Tries, View, Warm, generation_of
+from tpeak_server.domain.observations import Floats, Outcome, Reports, Tried, Tries, View, Warm
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import UNFINISHED, Interned, Trial, TrialRecord, TrialState
-from tpeak_server.domain.warm import WarmSource, WarmTrial, internal
+from tpeak_server.domain.warm import WarmTrial
 from tpeak_server.service.curves import Curves
-from tpeak_server.service.tried import TriedTrials
-
-TEACHES = {
-    TrialState.COMPLETE: Outcome.COMPLETE,
-    TrialState.PRUNED: Outcome.PRUNED,
-    TrialState.LOST: Outcome.LOST,
-}
-"""The final states that a sampler learns from; a failed trial says nothing about its point."""
-
-SILENT = -1
-"""Outcome of a number whose trial does not teach (yet)."""
-
-FIRST_ROWS = 256
+from tpeak_server.service.results import TEACHES, Results
+from tpeak_server.service.translating import translated, warm_view
+from tpeak_server.service.tried import TriedTrials, discrete
 
 KEPT_PROPOSALS = 4096
 """Latest proposals that are kept by number: more than are ever created while a sampler's scene is kept."""
@@ -42,20 +32,6 @@ KEPT_PROPOSALS = 4096
 FEW_TRIALS = 1_000
 FEW_REPORTS = 100_000
 """Numbers of trials, and reports of all that finished, up to which a view has the reports."""
-
-
-class Column:
-    """One parameter over all trial numbers: internal values, and the id of the distribution each came from."""
-
-    def __init__(self, rows: int) -> None:
-        self.values: Floats = np.full(rows, np.nan)
-        self.ids: NDArray[np.int16] = np.full(rows, -1, dtype=np.int16)
-
-    def grow(self, rows: int) -> None:
-        """Makes room for that many numbers."""
-        more = rows - len(self.values)
-        self.values = np.concatenate([self.values, np.full(more, np.nan)])
-        self.ids = np.concatenate([self.ids, np.full(more, -1, dtype=np.int16)])
 
 
 class History:
@@ -78,14 +54,7 @@ class History:
         self._states: dict[int, TrialState] = {}
         self._tried = TriedTrials()
         self._proposals: dict[int, Mapping[int, float]] = {}
-        self._rows = FIRST_ROWS
-        self._outcome: NDArray[np.int8] = np.full(FIRST_ROWS, SILENT, dtype=np.int8)
-        self._loss: Floats = np.full((FIRST_ROWS, len(delta.study.directions)), np.nan)
-        self._violation: Floats = np.zeros(FIRST_ROWS)
-        self._last_step: NDArray[np.int64] = np.full(FIRST_ROWS, -1, dtype=np.int64)
-        self._last_loss: Floats = np.full(FIRST_ROWS, np.nan)
-        self._columns: dict[str, Column] = {}
-        self._generations: dict[str, NDArray[np.int32]] = {}
+        self._results = Results(delta.study.signs)
         self._view: View | None = None
         self._view_space: Mapping[str, Distribution] = {}
         self._warm_trials: Sequence[WarmTrial] = ()
@@ -103,7 +72,23 @@ class History:
             self.intern(interned)
         rows = [(record, tried) for record in delta.records if (tried := self._replace(record)) is not None]
         if rows:
-            self._write_rows(rows)
+            self._results.write(rows, self.interned)
+
+    def fill(self, finished: Finished) -> None:
+        """Takes over finished trials of which it has heard nothing yet, all at once; its clock knows their numbers."""
+        self._view = None
+        self._results.fill(finished, self.interned)
+        self.curves.fill(finished)
+        for alike in finished.groups:
+            self._tried.fill(alike)
+            self.counts[alike.state] += len(alike.numbers)
+            self._states.update(dict.fromkeys(alike.numbers.tolist(), alike.state))
+            self._remember_latest(alike)
+
+    def spread(self) -> None:
+        """Does now what the first ask would wait for, where samplers will look at every trial that was filled in."""
+        if discrete(one.distribution for one in self.interned.values()):
+            self._tried.spread()
 
     def foresee(self, record: TrialRecord) -> None:
         """Has the curves show what a batch makes of a trial that was not finished, though it is not committed yet.
@@ -192,10 +177,7 @@ class History:
 
     def feasible_losses(self, without: Container[int | None]) -> Iterator[tuple[float, ...]]:
         """The losses of the complete and feasible trials whose numbers are not in `without`."""
-        rows = np.flatnonzero((self._outcome == Outcome.COMPLETE) & (self._violation == 0.0))
-        for number, losses in zip(rows.tolist(), self._loss[rows].tolist(), strict=True):
-            if number not in without:
-                yield tuple(losses)
+        return self._results.feasible_losses(without)
 
     def _replace(self, record: TrialRecord) -> Tried | None:
         """Takes the trial as it is now; where it is, if it teaches: its row is to be written."""
@@ -208,7 +190,7 @@ class History:
             self.counts[before] -= 1
         self.unfinished.pop(number, None)
         if before in TEACHES:
-            self._clear_row(number)
+            self._results.clear(number)
         if record.trial.deleted:
             self._forget(record, before)
             return None
@@ -232,97 +214,34 @@ class History:
         if record.trial.deleted:
             self.curves.drop(record.trial.number)
         else:
-            self.curves.put(record, feasible=violation(record) == 0.0)
+            self.curves.put(record, feasible=record.trial.violation == 0.0)
 
-    def _write_rows(self, rows: Sequence[tuple[TrialRecord, Tried]]) -> None:
-        """Writes what trials teach, the values of all that have the same parameters at once."""
-        self._grow_to(1 + max(record.trial.number for record, _ in rows))
-        signs = self.study.signs
-        alike: dict[tuple[tuple[int, ...], tuple[str, ...] | None], list[tuple[int, Sequence[float]]]] = {}
-        for record, tried in rows:
-            self._write_result(record, signs)
-            alike.setdefault((tried.ids, tried.used), []).append((record.trial.number, tried.values))
-        for (ids, used), points in alike.items():
-            numbers = [number for number, _ in points]
-            values = np.array([values for _, values in points])
-            for place, name in self._places(ids, used):
-                column = self._columns.get(name)
-                if column is None:
-                    column = self._columns[name] = Column(self._rows)
-                column.values[numbers], column.ids[numbers] = values[:, place], ids[place]
-
-    def _places(self, ids: Sequence[int], used: Sequence[str] | None) -> Iterator[tuple[int, str]]:
-        """Where the parameters that count are among all that are known, and their names, as a record has them."""
-        places = {self.interned[distribution_id].name: place for place, distribution_id in enumerate(ids)}
-        for name, place in places.items():
-            if used is None or name in used:
-                yield place, name
-
-    def _write_result(self, record: TrialRecord, signs: Sequence[float]) -> None:
-        trial = record.trial
-        self._outcome[trial.number] = TEACHES[trial.state]
-        values = trial.values or ()
-        if trial.state is TrialState.COMPLETE and len(values) == self._loss.shape[1]:
-            self._loss[trial.number] = np.multiply(values, signs)
-        self._violation[trial.number] = violation(record)
-        if record.curve:
-            self._last_step[trial.number] = last = max(record.curve)
-            self._last_loss[trial.number] = signs[0] * record.curve[last][0]
-        self._write_generation(trial.number, trial.origin)
-
-    def _write_generation(self, number: int, origin: str) -> None:
-        found = generation_of(origin)
-        if found is not None:
-            kind, generation = found
-            if kind not in self._generations:
-                self._generations[kind] = np.full(self._rows, NONE, dtype=np.int32)
-            self._generations[kind][number] = generation
+    def _remember_latest(self, alike: Alike) -> None:
+        latest = alike.sampled & (alike.numbers >= self.clock.next_number - KEPT_PROPOSALS)
+        for number, values in zip(alike.numbers[latest].tolist(), alike.proposed[latest].tolist(), strict=True):
+            self._proposals[number] = dict(zip(alike.ids, values, strict=True))
 
     def _remember_proposal(self, trial: Trial) -> None:
         self._proposals[trial.number] = trial.proposed
         if len(self._proposals) > KEPT_PROPOSALS:
-            for number in list(self._proposals)[: KEPT_PROPOSALS // 2]:
+            for number in sorted(self._proposals)[: KEPT_PROPOSALS // 2]:
                 del self._proposals[number]
 
-    def _clear_row(self, number: int) -> None:
-        """Forgets a trial's row: a late result takes the place of a lost one's, nothing that of a deleted one's."""
-        self._outcome[number], self._violation[number] = SILENT, 0.0
-        self._loss[number] = self._last_loss[number] = math.nan
-        self._last_step[number] = -1
-        for generation in self._generations.values():
-            generation[number] = NONE
-        for column in self._columns.values():
-            column.values[number], column.ids[number] = math.nan, -1
-
-    def _grow_to(self, rows: int) -> None:
-        if rows <= self._rows:
-            return
-        more = max(rows, 2 * self._rows) - self._rows
-        self._rows += more
-        self._outcome = np.concatenate([self._outcome, np.full(more, SILENT, dtype=np.int8)])
-        self._loss = np.concatenate([self._loss, np.full((more, self._loss.shape[1]), np.nan)])
-        self._violation = np.concatenate([self._violation, np.zeros(more)])
-        self._last_step = np.concatenate([self._last_step, np.full(more, -1, dtype=np.int64)])
-        self._last_loss = np.concatenate([self._last_loss, np.full(more, np.nan)])
-        for kind, generation in self._generations.items():
-            self._generations[kind] = np.concatenate([generation, np.full(more, NONE, dtype=np.int32)])
-        for column in self._columns.values():
-            column.grow(self._rows)
-
     def _make_view(self, space: Mapping[str, Distribution]) -> View:
-        rows = np.flatnonzero(self._outcome != SILENT)
+        results = self._results
+        rows = results.rows()
         return View(
             seq=self.clock.seq,
             numbers=rows,
-            outcome=self._outcome[rows],
-            loss=self._loss[rows],
-            last_step=self._last_step[rows],
-            last_loss=self._last_loss[rows],
-            violation=self._violation[rows],
+            outcome=results.outcome[rows],
+            loss=results.loss[rows],
+            last_step=results.last_step[rows],
+            last_loss=results.last_loss[rows],
+            violation=results.violation[rows],
             columns={name: self._column(name, distribution, rows) for name, distribution in space.items()},
             tried=self._tried.tries_in(space, self.interned),
             signs=self.study.signs,
-            generations={kind: generation[rows] for kind, generation in self._generations.items()},
+            generations={kind: generation[rows] for kind, generation in results.generations.items()},
             warm=self._warm_under(space),
             reports=self._reports(rows),
         )
@@ -330,7 +249,7 @@ class History:
     def _reports(self, rows: NDArray[np.int64]) -> Reports | None:
         """What the trials reported where that tells more than how they ended, while they are few."""
         few = len(rows) and rows[-1] < FEW_TRIALS and len(self.study.directions) == 1
-        pruned = few and bool((self._outcome[rows] == Outcome.PRUNED).any())
+        pruned = few and bool((self._results.outcome[rows] == Outcome.PRUNED).any())
         return self.curves.reports(rows.tolist(), FEW_REPORTS) if pruned else None
 
     def _warm_under(self, space: Mapping[str, Distribution]) -> Warm | None:
@@ -340,7 +259,7 @@ class History:
         return self._warm[1]
 
     def _column(self, name: str, distribution: Distribution, rows: NDArray[np.int64]) -> Floats:
-        column = self._columns.get(name)
+        column = self._results.columns.get(name)
         if column is None:
             return np.full(len(rows), np.nan)
         values, ids = column.values[rows], column.ids[rows]
@@ -354,41 +273,3 @@ class History:
     def _translated(self, wanted: Distribution, distribution_id: int, value: float) -> float:
         """The internal value under another distribution of the same name, NaN where it has none there."""
         return translated(wanted, self.interned[distribution_id].distribution, value)
-
-
-def warm_view(
-    sources: Sequence[WarmSource], trials: Sequence[WarmTrial], space: Mapping[str, Distribution]
-) -> Warm | None:
-    """The trials as samplers see them under the space's distributions, None where there are none."""
-    if not trials:
-        return None
-    columns = {
-        name: np.array([internal(distribution, t.params[name]) if name in t.params else np.nan for t in trials])
-        for name, distribution in space.items()
-    }
-    return Warm(
-        source=np.array([trial.source for trial in trials]),
-        rank=np.array([trial.rank for trial in trials]),
-        seen=np.array([source.seen for source in sources]),
-        weight=np.array([source.weight for source in sources], dtype=np.float64),
-        columns=columns,
-    )
-
-
-def translated(wanted: Distribution, own: Distribution, value: float) -> float:
-    """A distribution's internal value as one of another distribution of the same name, NaN where it has none there."""
-    if own is wanted or own == wanted:
-        return value
-    if isinstance(own, CategoricalDistribution) != isinstance(wanted, CategoricalDistribution):
-        return math.nan
-    if not isinstance(wanted, CategoricalDistribution):
-        return value
-    choice = own.to_external(value)
-    return wanted.to_internal(choice) if wanted.has(choice) else math.nan
-
-
-def violation(record: TrialRecord) -> float:
-    """How far a trial is from feasible: the sum of its positive constraints, infinite for a lost one."""
-    if record.trial.state is TrialState.LOST:
-        return math.inf
-    return sum(max(0.0, value) for value in record.trial.constraints or () if not math.isnan(value))

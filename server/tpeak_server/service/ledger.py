@@ -29,7 +29,7 @@ from tpeak_server.domain.trial import (
     up_to_checkpoint,
 )
 from tpeak_server.service.curves import Curves
-from tpeak_server.service.history import History, violation
+from tpeak_server.service.history import History
 
 MAX_DISTRIBUTIONS = 32_767
 """Distinct distributions of a study: ids are 16-bit, and a range that differs in every trial teaches nothing."""
@@ -317,7 +317,7 @@ class Ledger:
     def losses(self, record: TrialRecord) -> tuple[float, ...] | None:
         """The losses of a complete and feasible trial that is not deleted, None of any other."""
         trial = record.trial
-        if trial.state is not TrialState.COMPLETE or trial.deleted or violation(record) or trial.values is None:
+        if trial.state is not TrialState.COMPLETE or trial.deleted or trial.violation or trial.values is None:
             return None
         return tuple(sign * value for sign, value in zip(self.study.signs, trial.values, strict=True))
 

@@ -1,4 +1,4 @@
-"""A study's cache, put together from its rows, page by page, while the event loop serves others."""
+"""A study's cache, put together from what is stored, part by part, while the event loop serves others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from tpeak_server.service.history import History
 from tpeak_server.storage.database import Driver
-from tpeak_server.storage.history import Rows, load_pages, load_without_trials
+from tpeak_server.storage.finished import Columns
+from tpeak_server.storage.history import Rows, load_parts, load_without_trials
 
 
 async def load_history(connection: Driver, study_id: int) -> History:
@@ -16,9 +17,21 @@ async def load_history(connection: Driver, study_id: int) -> History:
     history = History(frame)
     more = replace(frame, interned=[], warm=None)
 
-    def take(rows: Rows) -> None:
-        history.apply(replace(more, records=rows.records()))
+    def take(part: Columns | Rows) -> None:
+        if isinstance(part, Columns):
+            history.fill(part.finished())
+        else:
+            history.apply(replace(more, records=part.records()))
 
-    async for rows in load_pages(connection, study_id, frame.clock.next_number):
-        await asyncio.to_thread(take, rows)
+    # While a thread takes one part over, the database puts the next one together.
+    taken: asyncio.Future[None] | None = None
+    try:
+        async for part in load_parts(connection, study_id, frame.clock.next_number, len(frame.interned)):
+            if taken is not None:
+                await taken
+            taken = asyncio.ensure_future(asyncio.to_thread(take, part))
+    finally:
+        if taken is not None:
+            await taken
+    await asyncio.to_thread(history.spread)
     return history

@@ -17,7 +17,8 @@ from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.observations import Floats, View
 from tpeak_server.domain.trial import FINAL, Suggested, Trial, TrialRecord, TrialState
-from tpeak_server.service.history import FEW_TRIALS, TEACHES, History
+from tpeak_server.service.history import FEW_TRIALS, History
+from tpeak_server.service.results import TEACHES
 from tpeak_server.storage.history import record_of
 from tpeak_server.storage.past import Part, Past, Row
 from tpeak_server.storage.rows import lease_from_row, report_from_row, suggested_from_row, trial_from_row

@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 from tpeak_server.domain.errors import Overloaded, StudyNotFound
 from tpeak_server.domain.observations import Curve
 from tpeak_server.domain.study import Study
-from tpeak_server.domain.trial import TrialRecord, TrialState
+from tpeak_server.domain.trial import TrialState
 from tpeak_server.pruners.agreement import check_objective
 from tpeak_server.pruners.registry import resolve
 from tpeak_server.service.curves import Curves
-from tpeak_server.service.history import violation
 from tpeak_server.service.reporting import Pruning
 from tpeak_server.storage import curves, studies
 from tpeak_server.storage.curves import Counting, Ended
@@ -279,7 +278,7 @@ def _value(one: Ended, place: int | None) -> float | None:
 def _counts(one: Ended, place: int | None) -> bool:
     """Whether the trial may be the best one."""
     complete = one.trial.state is TrialState.COMPLETE and _value(one, place) is not None
-    return complete and violation(TrialRecord(trial=one.trial)) == 0.0
+    return complete and one.trial.violation == 0.0
 
 
 def _sum(costs: Iterable[float]) -> float | None:

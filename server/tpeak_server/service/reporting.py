@@ -17,8 +17,9 @@ from tpeak_server.pruners.registry import build
 from tpeak_server.pruners.resource import Resource
 from tpeak_server.pruners.seam import Automatic, Pruner
 from tpeak_server.service.commands import ReportSteps, Step
-from tpeak_server.service.curves import Curves, summed
+from tpeak_server.service.curves import Curves
 from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.reported import summed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

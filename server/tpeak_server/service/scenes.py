@@ -12,8 +12,9 @@ from tpeak_server.domain.observations import Floats, View
 from tpeak_server.domain.study import Study
 from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.service.commands import Suggest
-from tpeak_server.service.history import History, translated
+from tpeak_server.service.history import History
 from tpeak_server.service.prepared import Point
+from tpeak_server.service.translating import translated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tpeak_server.domain.changes import Delta
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.trial import Lease, Report, Trial, TrialRecord, up_to_checkpoint
 from tpeak_server.domain.warm import WarmTrial
+from tpeak_server.storage import finished
 from tpeak_server.storage import warm as warm_rows
 from tpeak_server.storage.database import Driver
+from tpeak_server.storage.finished import Columns
 from tpeak_server.storage.rows import (
     CLOCK_COLUMNS,
     HOST_COLUMNS,
@@ -45,15 +50,26 @@ UNION SELECT number FROM reports WHERE study_id = %(study)s AND seq > %(after)s
 TRIALS = f"SELECT {TRIAL_COLUMNS} FROM trials WHERE study_id = %(study)s"
 LEASES = f"SELECT {LEASE_COLUMNS} FROM leases WHERE study_id = %(study)s"
 SUGGESTIONS = f"SELECT {SUGGESTION_COLUMNS} FROM suggestions WHERE study_id = %(study)s"
-REPORTS = f"SELECT {REPORT_COLUMNS} FROM reports WHERE study_id = %(study)s"
+CURVES = f"SELECT {REPORT_COLUMNS} FROM reports WHERE study_id = %(study)s"
 ATTRS = "SELECT number, key, value FROM trial_attrs WHERE study_id = %(study)s"
 HOSTS = f"SELECT {HOST_COLUMNS} FROM hosts WHERE study_id = %(study)s AND failures > 0"
 ONLY = " AND number = ANY(%(numbers)s)"
-PART = " AND number BETWEEN %(first)s AND %(last)s"
 
-PAGE = 500
-"""Trials a statement: the event loop takes over their rows in some hundredths of a second, and other studies' requests
+# By the key's order, so that it costs no more than the reports that it skips.
+FULL = """
+SELECT number FROM reports WHERE study_id = %(study)s AND number BETWEEN %(first)s AND %(last)s
+ORDER BY number, epoch, step OFFSET %(reports)s LIMIT 1
+"""
+
+PAGE = 2_500
+VALUES = 500_000
+REPORTS = 50_000
+"""Trials that are read as columns at once, fewer where they may have more values of parameters than that, or have more
+reports, though not less than one: the event loop is away for some hundredths of a second, and other studies' requests
 come in between."""
+
+ROWS = 500
+"""Trials that are read as rows at once, for the same reason, and as columns whatever their values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +98,21 @@ async def load_without_trials(connection: Driver, study_id: int) -> Delta:
     return replace(await _delta(connection, study_id, []), warm=await _warm(connection, study_id))
 
 
-async def load_pages(connection: Driver, study_id: int, end: int) -> AsyncIterator[Rows]:
-    """All trials with numbers below `end`, deleted ones too; the caller's transaction sees one snapshot."""
-    for first in range(0, end, PAGE):
-        yield await _rows(connection, PART, {"study": study_id, "first": first, "last": min(first + PAGE, end) - 1})
+async def load_parts(connection: Driver, study_id: int, end: int, distributions: int) -> AsyncIterator[Columns | Rows]:
+    """All trials with numbers below `end`, each once: plain ones in columns, others, deleted ones too, in rows.
+
+    The study has so many distributions. The caller's transaction sees one snapshot.
+    """
+    page = min(PAGE, max(ROWS, VALUES // max(1, distributions)))
+    first = 0
+    while first < end:
+        last = await _last(connection, study_id, first, min(first + page, end) - 1)
+        columns = await _columns(connection, {"study": study_id, "first": first, "last": last})
+        yield columns
+        others = _others(first, last, columns.numbers())
+        for place in range(0, len(others), ROWS):
+            yield await _rows(connection, {"study": study_id, "numbers": others[place : place + ROWS]})
+        first = last + 1
 
 
 async def load_changed(connection: Driver, study_id: int, after: int, warm: int = 0) -> Delta:
@@ -112,7 +139,7 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int]) -> Delta
         study = await connection.execute(STUDY, keys)
         interned = await connection.execute(INTERNED, keys)
         hosts = await connection.execute(HOSTS, keys)
-        rows = await _rows(connection, ONLY, keys) if numbers else None
+        rows = await _rows(connection, keys) if numbers else None
         clock_row, study_row = await clock.fetchone(), await study.fetchone()
         if clock_row is None or study_row is None:
             raise StudyNotFound("there is no such study; it may have been made on another database")
@@ -125,13 +152,34 @@ async def _delta(connection: Driver, study_id: int, numbers: list[int]) -> Delta
         )
 
 
-async def _rows(connection: Driver, which: str, keys: Mapping[str, Any]) -> Rows:
+def _others(first: int, last: int, numbers: NDArray[np.int64]) -> list[int]:
+    """The numbers from first to last that are not among these."""
+    missing = np.ones(last + 1 - first, dtype=np.bool_)
+    missing[numbers - first] = False
+    return [first + place for place in np.flatnonzero(missing).tolist()]
+
+
+async def _last(connection: Driver, study_id: int, first: int, last: int) -> int:
+    """The last trial up to which there are not too many reports, or the first one, if it has them by itself."""
+    keys = {"study": study_id, "first": first, "last": last, "reports": REPORTS}
+    row = await (await connection.execute(FULL, keys)).fetchone()
+    return last if row is None else max(first, row[0] - 1)
+
+
+async def _columns(connection: Driver, keys: Mapping[str, Any]) -> Columns:
     async with connection.pipeline():
-        trials = await connection.execute(TRIALS + which + " ORDER BY number", keys, binary=True)
-        leases = await connection.execute(LEASES + which, keys, binary=True)
-        suggestions = await connection.execute(SUGGESTIONS + which + " ORDER BY seq", keys, binary=True)
-        reports = await connection.execute(REPORTS + which, keys, binary=True)
-        attrs = await connection.execute(ATTRS + which, keys)
+        groups = await connection.execute(finished.GROUPS, keys, binary=True)
+        reports = await connection.execute(finished.REPORTS, keys, binary=True)
+        return Columns(groups=await groups.fetchall(), reports=await reports.fetchall())
+
+
+async def _rows(connection: Driver, keys: Mapping[str, Any]) -> Rows:
+    async with connection.pipeline():
+        trials = await connection.execute(TRIALS + ONLY + " ORDER BY number", keys, binary=True)
+        leases = await connection.execute(LEASES + ONLY, keys, binary=True)
+        suggestions = await connection.execute(SUGGESTIONS + ONLY + " ORDER BY seq", keys, binary=True)
+        reports = await connection.execute(CURVES + ONLY, keys, binary=True)
+        attrs = await connection.execute(ATTRS + ONLY, keys)
         return Rows(
             trials=await trials.fetchall(),
             leases=await leases.fetchall(),
