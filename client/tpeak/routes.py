@@ -61,19 +61,21 @@ class StudyRoutes:
 
     def _packed(self, states: list[str]) -> Iterator[list[FrozenTrial]]:
         query: dict[str, str | int | Sequence[str]] = {"state": states}
-        while True:
-            begun = query.get("after")
+        page = None
+        while page is None or page.next is not None:
+            begun = page
             try:
                 for line in _lines(self.client.stream(self.path + "/columns", query)):
                     page = Page(json.loads(line))
                     yield page.trials()
-                    if page.next is None:
-                        return
-                    query["after"] = page.next
+                    if page.next is not None:
+                        query["after"] = page.next
             except ServerUnreachable:
-                if query.get("after") == begun:
+                if page is begun:
                     raise
-                # It broke off on the way, and goes on from there.
+                continue  # where it broke off
+            if page is begun:
+                raise ServerUnreachable(f"the reply of {self.client.url} broke off: it has no end")
 
     def _rows(self, states: list[str]) -> Iterator[list[FrozenTrial]]:
         query: dict[str, str | int | Sequence[str]] = {"limit": PAGE, "state": states}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from starlette.responses import Response
+
+from tpeak_server.service.aside import aside
 
 HEADERS = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 VARIES = {"Vary": "Accept-Encoding"}
@@ -34,13 +35,13 @@ async def gzipped(parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     compressor = _compressor()
     async with aclosing(parts):
         async for part in parts:
-            yield await asyncio.to_thread(_flushed, compressor, part)
+            yield await aside(_flushed, compressor, part)
     yield compressor.flush()
 
 
 async def made_in_thread(make: Callable[[], bytes], accepted: str | None) -> Response:
     """The response with the JSON that `make` writes, compressed where the client takes that and it is worth it."""
-    return await asyncio.to_thread(_made, make, accepted)
+    return await aside(_made, make, accepted)
 
 
 def _made(make: Callable[[], bytes], accepted: str | None) -> Response:

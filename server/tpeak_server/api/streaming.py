@@ -14,6 +14,7 @@ from tpeak_server.api import replies
 from tpeak_server.api.compression import HEADERS, VARIES, gzipped
 from tpeak_server.domain.errors import DomainError
 from tpeak_server.domain.transfer import Line
+from tpeak_server.service.aside import aside
 from tpeak_server.service.columns import TrialColumns
 
 PART_BYTES = 64 * 1024
@@ -75,7 +76,7 @@ async def packed_lines(pages: AsyncGenerator[TrialColumns]) -> AsyncGenerator[by
     """A line for each page, written in a thread."""
     async with aclosing(pages):
         async for page in pages:
-            yield await asyncio.to_thread(replies.packed, page)
+            yield await aside(replies.packed, page)
 
 
 async def _send_all(part: bytes, parts: AsyncGenerator[bytes], send: Send) -> None:

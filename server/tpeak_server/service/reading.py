@@ -9,11 +9,12 @@ from typing import Any
 
 from tpeak_server.domain.errors import DatabaseUnavailable, Invalid, NoCompleteTrial, StudyNotFound, TrialNotFound
 from tpeak_server.domain.trial import Interned, TrialRecord
+from tpeak_server.service.aside import aside
 from tpeak_server.service.columns import TrialColumns, trial_columns
 from tpeak_server.storage import studies, trials
 from tpeak_server.storage.columns import load_page, load_params
 from tpeak_server.storage.database import Database, Driver
-from tpeak_server.storage.history import load_trials
+from tpeak_server.storage.history import load_parts, load_trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +68,19 @@ class Reading:
         """Those trials, at most so many; `next` continues where there may be more. Raises as `Which.check`."""
         async with self._database.reading() as connection:
             numbers = await trials.page(connection, study_id, **which.filters(), limit=limit)
-            page = await _page(connection, study_id, numbers, numbers[-1] if len(numbers) == limit else None)
+            page = await _page(connection, study_id, [])
+            records: list[TrialRecord] = []
+            async for rows in load_parts(connection, study_id, numbers):
+                records += await aside(rows.records)
         which.check(page.seq)
-        return page
+        return replace(page, records=records, next=numbers[-1] if len(numbers) == limit else None)
 
     async def columns(self, study_id: int, which: Which, limit: int) -> TrialColumns:
         """State, values and parameters of those trials, at most so many; `next` as in `trials`."""
         async with self._database.reading() as connection:
             rows = await load_params(connection, study_id, **which.filters(), limit=limit)
         which.check(rows.seq)
-        return await asyncio.to_thread(trial_columns, rows)
+        return await aside(trial_columns, rows)
 
     async def all_columns(self, study_id: int, which: Which) -> AsyncGenerator[TrialColumns]:
         """All of those trials, some thousand at a time; each page is one moment, and there is at least one.
@@ -101,7 +105,7 @@ class Reading:
         async with self._database.reading() as connection:
             rows = await load_page(connection, study_id, **which.filters())
         which.check(rows.seq)
-        return await asyncio.to_thread(trial_columns, rows)
+        return await aside(trial_columns, rows)
 
     async def best(self, study_id: int) -> Page:
         """The best trial, alone on its page. Raises NoCompleteTrial, and Invalid for several objectives."""
@@ -117,8 +121,8 @@ class Reading:
             return await _page(connection, study_id, [number])
 
 
-async def _page(connection: Driver, study_id: int, numbers: list[int], following: int | None = None) -> Page:
+async def _page(connection: Driver, study_id: int, numbers: list[int]) -> Page:
     delta = await load_trials(connection, study_id, numbers)
     interned = {row.id: row for row in delta.interned}
     visible = [record for record in delta.records if not record.trial.deleted]
-    return Page(records=visible, interned=interned, next=following, seq=delta.clock.seq)
+    return Page(records=visible, interned=interned, next=None, seq=delta.clock.seq)

@@ -32,10 +32,9 @@ OF_PAGE = "study_id = %(study)s AND number = ANY(%(numbers)s::int[])"
 OF_RANGE = "study_id = %(study)s AND number BETWEEN %(first)s AND %(last)s"
 """The trials of a page, and of one that leaves none out: PostgreSQL takes milliseconds over a list of thousands."""
 
-# Sizes as stored, compressed where they are: what an attribute really is need not be read for that.
 WEIGHTS = f"""
 SELECT number, count(*) FROM reports WHERE {OF_PAGE} GROUP BY number
-UNION ALL SELECT number, sum(pg_column_size(value)) / 16 FROM trial_attrs WHERE {OF_PAGE} GROUP BY number
+UNION ALL SELECT number, sum(octet_length(value::text)) / 16 FROM trial_attrs WHERE {OF_PAGE} GROUP BY number
 """
 STATES = f"""
 SELECT array_agg(state), array_agg(origin), string_agg(int4send(attempt), ''),
