@@ -54,25 +54,25 @@ SUGGESTED = f"""
 SELECT distribution_id, string_agg(int4send(number), ''), string_agg(float8send(value), '')
 FROM suggestions WHERE {OF_PAGE} GROUP BY 1
 """
-# The epoch whose lease and curve are the trial's, as in `history.record_of`.
+# The epoch whose lease and curve are the trial's, as in `history.record_of`. What is joined to it is held to the page as
+# well: PostgreSQL would read all of the study for each page.
 OF_EPOCH = f"""
-SELECT number, epoch FROM (
-    SELECT number, coalesce(nullif(told_epoch, 0), epoch) AS epoch FROM trials WHERE {OF_PAGE}) AS own
+JOIN (SELECT number, coalesce(nullif(told_epoch, 0), epoch) AS epoch FROM trials WHERE {OF_PAGE}) AS own
+    USING (number, epoch)
 """
 USED = f"""
-SELECT used, string_agg(int4send(number), '') FROM ({OF_EPOCH}) AS own
-JOIN leases USING (number, epoch) WHERE study_id = %(study)s AND used IS NOT NULL GROUP BY 1
+SELECT used, string_agg(int4send(number), '')
+FROM (SELECT * FROM leases WHERE {OF_PAGE} AND used IS NOT NULL) AS lease {OF_EPOCH} GROUP BY 1
 """
 RESUMED = f"""
-SELECT number FROM ({OF_EPOCH}) AS own
-JOIN leases USING (number, epoch) WHERE study_id = %(study)s AND resume_epoch IS NOT NULL
+SELECT number FROM (SELECT * FROM leases WHERE {OF_PAGE} AND resume_epoch IS NOT NULL) AS lease {OF_EPOCH}
 """
 REPORTS = f"""
 SELECT cardinality(values), string_agg(int4send(number), ''), string_agg(int8send(step), ''),
     string_agg(array_send(values), ''), string_agg(float8send(coalesce(cost, 'NaN')), '')
 FROM (
-    SELECT number, step, values, cost FROM ({OF_EPOCH}) AS own
-    JOIN reports USING (number, epoch) WHERE study_id = %(study)s ORDER BY number, step) AS page
+    SELECT number, step, values, cost
+    FROM (SELECT * FROM reports WHERE {OF_PAGE}) AS report {OF_EPOCH} ORDER BY number, step) AS page
 GROUP BY 1
 """
 RARE = f"""
