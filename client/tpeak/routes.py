@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tpeak.columns import Page
-from tpeak.errors import ServerUnreachable
+from tpeak.errors import ServerUnreachable, UnexpectedReply
 from tpeak.frozen import FrozenTrial, batches, from_wire
 from tpeak.wire import encode
 
@@ -66,7 +66,7 @@ class StudyRoutes:
             begun = page
             try:
                 for line in _lines(self.client.stream(self.path + "/columns", query)):
-                    page = Page(json.loads(line))
+                    page = self._page(line)
                     yield page.trials()
                     if page.next is not None:
                         query["after"] = page.next
@@ -76,6 +76,14 @@ class StudyRoutes:
                 continue  # where it broke off
             if page is begun:
                 raise ServerUnreachable(f"the reply of {self.client.url} broke off: it has no end")
+
+    def _page(self, line: bytes) -> Page:
+        try:
+            return Page(json.loads(line))
+        except ValueError:
+            raise UnexpectedReply(
+                f"{self.client.url} answered columns that cannot be read; is that a tpeak server?"
+            ) from None
 
     def _rows(self, states: list[str]) -> Iterator[list[FrozenTrial]]:
         query: dict[str, str | int | Sequence[str]] = {"limit": PAGE, "state": states}

@@ -159,7 +159,7 @@ class Client:
         reply = self._repeated(lambda: self._begin(path, query), self._clock() + self.deadline_s, None)
         try:
             yield from reply.iter_bytes()
-        except httpx.TransportError as failure:
+        except httpx.RequestError as failure:  # a garbled encoding, too
             raise ServerUnreachable(f"the reply of {self.url} broke off: {failure}") from None
         finally:
             reply.close()

@@ -15,6 +15,7 @@ from tpeak.errors import (
     ServerUnreachable,
     StudyFinished,
     TrialNotFound,
+    UnexpectedReply,
 )
 
 ASK = "/studies/s1/ask"
@@ -284,6 +285,13 @@ def test_a_reply_that_comes_no_further_is_an_error(study, server, end):
     stream = Broken(b'{"numb') if end == "broken" else httpx.ByteStream(b'{"numb')
     server.on("GET", COLUMNS, lambda _: httpx.Response(200, stream=stream))
     with pytest.raises(ServerUnreachable, match="broke off"):
+        study.get_trials()
+
+
+def test_a_page_that_is_no_trials_is_not_taken_for_some(study, server):
+    server.on("GET", "/meta", {"features": ["columns"]})
+    server.on("GET", COLUMNS, lambda _: httpx.Response(200, content=b"<html>\nlog in\n</html>\n"))
+    with pytest.raises(UnexpectedReply, match="is that a tpeak server"):
         study.get_trials()
 
 

@@ -44,13 +44,23 @@ async def study_id(study: str) -> int:
     return found
 
 
+async def which_trials(
+    state: Annotated[
+        list[Literal["waiting", "running", "complete", "pruned", "failed", "lost"]] | None, Query()
+    ] = None,
+    since_seq: Annotated[int | None, Query(ge=0, le=MAX_INT64)] = None,
+    min_seq: Annotated[int | None, Query(ge=0, le=MAX_INT64)] = None,
+    after: Annotated[int, Query(ge=-1, le=requests.MAX_INT32)] = -1,
+) -> Which:
+    """The trials that the query means."""
+    return Which(states=state, since_seq=since_seq, min_seq=min_seq or 0, after=after)
+
+
 App = Annotated[Application, Depends(application)]
 StudyId = Annotated[int, Depends(study_id)]
 Number = Annotated[int, Path(alias="number", ge=0, le=requests.MAX_INT32)]
 TextQuery = Annotated[str | None, Query(max_length=requests.MAX_NAME, pattern="^[^\\x00]*$")]
-SeqQuery = Annotated[int | None, Query(ge=0, le=MAX_INT64)]
-AfterQuery = Annotated[int, Query(ge=-1, le=requests.MAX_INT32)]
-StateQuery = Annotated[list[Literal["waiting", "running", "complete", "pruned", "failed", "lost"]] | None, Query()]
+Wanted = Annotated[Which, Depends(which_trials)]
 Accepted = Annotated[str | None, Header(alias="Accept-Encoding", include_in_schema=False)]
 
 # The guard asks for the token; this is for the documentation.
@@ -207,16 +217,12 @@ async def add_trials(study: StudyId, body: requests.AddTrials, app: App) -> Resp
 async def list_trials(
     study: StudyId,
     app: App,
-    state: StateQuery = None,
-    since_seq: SeqQuery = None,
-    min_seq: SeqQuery = None,
-    after: AfterQuery = -1,
+    which: Wanted,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1000,
     form: Literal["rows", "columns"] = "rows",
     accepted: Accepted = None,
 ) -> Response:
     """Trials by number, as rows or columns."""
-    which = Which(states=state, since_seq=since_seq, min_seq=min_seq or 0, after=after)
     if form == "columns":
         columns = await app.reading.columns(study, which, limit)
         return await made_in_thread(partial(replies.columns, columns), accepted)
@@ -231,17 +237,8 @@ async def list_trials(
     response_class=PackedResponse,
     responses={200: {"model": replies.PackedReply, "description": "Lines, each of which is one of these"}},
 )
-async def list_columns(
-    study: StudyId,
-    app: App,
-    state: StateQuery = None,
-    since_seq: SeqQuery = None,
-    min_seq: SeqQuery = None,
-    after: AfterQuery = -1,
-    accepted: Accepted = None,
-) -> Response:
+async def list_columns(study: StudyId, app: App, which: Wanted, accepted: Accepted = None) -> Response:
     """All trials by number, as lines with packed columns of some thousand each."""
-    which = Which(states=state, since_seq=since_seq, min_seq=min_seq or 0, after=after)
     return PackedResponse(packed_lines(app.reading.all_columns(study, which)), compressed=accepts_gzip(accepted))
 
 

@@ -54,8 +54,8 @@ SUGGESTED = f"""
 SELECT distribution_id, string_agg(int4send(number), ''), string_agg(float8send(value), '')
 FROM suggestions WHERE {OF_PAGE} GROUP BY 1
 """
-# The epoch whose lease and curve are the trial's, as in `history.record_of`. What is joined to it is held to the page as
-# well: PostgreSQL would read all of the study for each page.
+# The epoch whose lease and curve are the trial's, as in `history.record_of`. What is joined to it is held to the page,
+# too: PostgreSQL would read all of the study for each page.
 OF_EPOCH = f"""
 JOIN (SELECT number, coalesce(nullif(told_epoch, 0), epoch) AS epoch FROM trials WHERE {OF_PAGE}) AS own
     USING (number, epoch)
