@@ -5,7 +5,7 @@
 Every run has a server that has just started, and readers one after the other: of the packed columns, as a dashboard
 takes them; of the same trials as JSON numbers, page by page (`form=columns`); and the client's `get_trials`, which asks
 for packed columns, until it returns, and until values, parameters, reports and times of every trial were looked at.
-Another connection asks for trials of another study all the while. Each trial has been told by a worker, with so many
+Another process asks for trials of another study all the while. Each trial has been told by a worker, with so many
 reports and times of its own. PostgreSQL, server and readers share the machine.
 """
 
@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import httpx
@@ -37,6 +39,9 @@ from server import Running
 
 PAGE = 10_000
 """Trials a request of `form=columns`, the most that the server gives."""
+
+PROCESSES = multiprocessing.get_context("spawn")
+"""Who asks is a process of its own: a reader would keep its interpreter to itself."""
 
 ASK_EVERY_S = 0.02
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
@@ -131,27 +136,35 @@ class Readers:
         body = {"request_id": name, "name": name, "sampler": {"name": "random"}}
         other = self._api.post("/studies", json=body).raise_for_status().json()["study"]["id"]
         found: list[float] = []
-        ended = threading.Event()
-
-        def ask() -> None:
-            with httpx.Client(base_url=self._api.base_url, headers=self.headers, timeout=120) as client:
-                while not ended.wait(ASK_EVERY_S):
-                    began = time.perf_counter()
-                    asked = {"request_id": uuid.uuid4().hex, "worker": "w", "distributions": SPACE}
-                    client.post(f"/studies/{other}/ask", json=asked).raise_for_status()
-                    found.append(1000 * (time.perf_counter() - began))
-
-        thread = threading.Thread(target=ask)
-        thread.start()
+        ready, ended, (ours, theirs) = PROCESSES.Event(), PROCESSES.Event(), PROCESSES.Pipe(duplex=False)
+        url = f"{self._api.base_url}studies/{other}/ask"
+        asker = PROCESSES.Process(target=ask, args=(url, self.headers, ready, ended, theirs), daemon=True)
+        asker.start()
+        ready.wait()
         try:
             yield found
         finally:
             ended.set()
-            thread.join()
+            found += ours.recv()
+            asker.join()
 
     def _check(self, found: int, least: int) -> None:
         if found < least:
             raise RuntimeError(f"{found} came of {least}")
+
+
+def ask(url: str, headers: dict[str, str], ready: Event, ended: Event, found: Connection) -> None:
+    """Asks every now and then until it is over, and sends the ms that each ask took from when it was ready on."""
+    times: list[float] = []
+    with httpx.Client(headers=headers, timeout=120) as client:
+        while not ended.wait(ASK_EVERY_S):
+            body = {"request_id": uuid.uuid4().hex, "worker": "w", "distributions": SPACE}
+            began = time.perf_counter()
+            client.post(url, json=body).raise_for_status()
+            if ready.is_set():
+                times.append(1000 * (time.perf_counter() - began))
+            ready.set()
+    found.send(times)
 
 
 def main() -> int:
