@@ -51,14 +51,14 @@ def server() -> Iterator[Running]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Running]:
-    """A server on the data directory, which stays."""
+def serving(folder: Path, processes: int = 1) -> Iterator[Running]:
+    """A server of so many processes on the data directory, which stays."""
     connect_file = folder / "connect.json"
     connect_file.unlink(missing_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TPEAK_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "tpeak_server", "serve", "--port", "0", "--data-dir", str(folder),
-         "--connect-file", str(connect_file)],
+         "--connect-file", str(connect_file), "--processes", str(processes)],
         stdout=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
     try:

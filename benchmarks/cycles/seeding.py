@@ -42,10 +42,13 @@ class Seed:
 
 
 class Seeds:
-    """The data directories of the seeds, made when they are first asked for and kept below `home`."""
+    """The data directories of the seeds, made when they are first asked for and kept below `home`; a copy is served by
+    so many processes.
+    """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, processes: int = 1) -> None:
         self._home = home
+        self._processes = processes
         home.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -57,7 +60,7 @@ class Seeds:
         folder = Path(tempfile.mkdtemp(prefix="tpeak-bench-"))
         try:
             _copy(made / "data", folder)
-            with serving(folder) as running:
+            with serving(folder, self._processes) as running:
                 yield running, json.loads((made / PATHS_FILE).read_text())
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -33,12 +33,12 @@ def create_app(*, database_url: str, token: str) -> FastAPI:
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         description="Hyperparameter optimization: ask, report, tell. See docs/protocol.md for the rules.",
     )
     problems.install(app)
     app.include_router(operations)
     app.include_router(v1)
-    # The last one added is the outermost: nothing comes past the guard.
-    app.add_middleware(FastLane)
-    app.add_middleware(Guard, token=token)
+    # Outside of Starlette's own layers, which hot requests need not pass; nothing comes past the guard.
+    app.middleware_stack = Guard(FastLane(app.build_middleware_stack()), token=token)
     return app

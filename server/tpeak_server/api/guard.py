@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tpeak_server.api.problems import problem
@@ -39,6 +38,7 @@ class Guard:
         path: str = scope["path"]
         if path in PUBLIC or path.startswith(PUBLIC_ASSETS):
             return True
-        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        given = hashlib.sha256(token.strip().encode(errors="replace")).digest()
-        return scheme.lower() == "bearer" and hmac.compare_digest(given, self._digest)
+        authorization: bytes = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        scheme, _, token = authorization.partition(b" ")
+        given = hashlib.sha256(token.strip()).digest()
+        return scheme.lower() == b"bearer" and hmac.compare_digest(given, self._digest)

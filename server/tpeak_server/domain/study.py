@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from tpeak_server.domain.distributions import Distribution
@@ -108,6 +109,7 @@ def to_path(study_id: int) -> str:
     return "".join(ID_ALPHABET[study_id >> 5 * place & 31] for place in reversed(range(ID_LENGTH)))
 
 
+@lru_cache(maxsize=1024)  # every request says which study it is for
 def from_path(text: str) -> int | None:
     """The id that `to_path` wrote, None for any other text."""
     if len(text) != ID_LENGTH or any(letter not in ID_ALPHABET for letter in text):

@@ -16,7 +16,8 @@ from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, issue
 from tpeak_server.service.commands import Ask
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.prepared import Point, Prepared
-from tpeak_server.service.proposing import Sampling, space_of
+from tpeak_server.service.proposing import Sampling
+from tpeak_server.service.scenes import space_of
 
 UNDER_LOCK = 64
 """Trials that a batch may create where samples must be drawn under the study's lock, which others wait for: an ask may

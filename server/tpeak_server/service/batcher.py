@@ -1,7 +1,8 @@
 """One batcher per active study: what arrived while the last commit was under way becomes one transaction.
 
-Asks are sampled ahead, in a thread, while reports and tells keep committing: one group of them is being sampled while
-another is being committed, each for the numbers that come after those of the group before.
+Asks are sampled ahead while reports and tells keep committing: one group of them is being sampled while another is
+being committed, each for the numbers that come after those of the group before. What a thread would take longer for, in
+a contest for the interpreter, is drawn on the event loop, in portions: docs/adr/0020.
 """
 
 from __future__ import annotations
@@ -20,20 +21,18 @@ from tpeak_server.service.commands import Ask, Command, Suggest
 from tpeak_server.service.history import History
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.loading import load_history
+from tpeak_server.service.plan import Plan
 from tpeak_server.service.prepared import Prepared
+from tpeak_server.service.proposing import Sampling
 from tpeak_server.service.verbs import Verbs
 from tpeak_server.storage.database import Database, Driver
 from tpeak_server.storage.history import load_changed, load_trials
 from tpeak_server.storage.locked import load
-from tpeak_server.storage.writing import OutOfDate, save
+from tpeak_server.storage.writing import OutOfDate, save, write
 
 MAX_BATCH = 256
 MAX_QUEUE = 4096
 """Commands that may wait for one study; 1,000 workers with a report and a heartbeat each fit."""
-
-LIGHT_WORK = 200_000
-"""Kernels times parameters times suggestions up to which samples are drawn on the event loop, in less than 10 ms. A
-thread would take several times as long for them, in a contest for the interpreter: docs/adr/0006."""
 
 FRESH_STARTS = 3
 """How often a batch begins anew because connections were lost; a database that is read-only loses them every time."""
@@ -81,14 +80,18 @@ class Batcher:
         self._in_flight: list[Prepared] = []
         self._sampler: asyncio.Task[None] | None = None
         self._committer: asyncio.Task[None] | None = None
+        self._fitting: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is under way."""
-        return not (
-            self._to_sample or self._to_commit or self._working(self._sampler) or self._working(self._committer)
-        )
+        return not (self._to_sample or self._to_commit or self._at_work)
+
+    @property
+    def _at_work(self) -> list[asyncio.Task[None]]:
+        tasks = (self._sampler, self._committer, self._fitting)
+        return [task for task in tasks if task is not None and not task.done()]
 
     def submit(self, command: Command) -> asyncio.Future[Any]:
         """The command's answer, once it is committed. Raises Overloaded and ShuttingDown."""
@@ -108,8 +111,8 @@ class Batcher:
     async def close(self) -> None:
         """Takes no more commands and finishes those that wait; what nobody works on any more is refused."""
         self._closed = True
-        while working := [task for task in (self._sampler, self._committer) if task is not None and not task.done()]:
-            await asyncio.wait(working)
+        while self._at_work:
+            await asyncio.wait(self._at_work)
         _fail([*self._to_sample, *self._to_commit], ShuttingDown(LEAVING))
 
     def _commit_soon(self, items: Sequence[Item]) -> None:
@@ -161,10 +164,32 @@ class Batcher:
         history = await self._warm()
         asks = [item.command for item in items if isinstance(item.command, Ask)]
         suggests = [item.command for item in items if isinstance(item.command, Suggest)]
+        self._fit_ahead(history)
         plan = self._verbs.sampling.plan(history, asks, suggests, self._in_flight)
-        if plan.work <= LIGHT_WORK:
-            return plan.draw()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
+        if plan.heavy:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
+        prepared = Prepared()
+        for portion in plan.portions():
+            prepared = portion
+            await asyncio.sleep(0)  # others get a turn
+        return prepared
+
+    def _fit_ahead(self, history: History) -> None:
+        """Has a thread fit the next model, where it takes one and that is due."""
+        draft = self._verbs.sampling.draft(history)
+        if draft is not None:
+            self._fitting = asyncio.create_task(self._fit(self._verbs.sampling, draft))
+
+    async def _fit(self, sampling: Sampling, draft: Plan) -> None:
+        drawn = False
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, draft.draw)
+            drawn = True
+        except Exception:
+            # Who asks next has it fitted once more, and is told what is wrong.
+            logger.exception("fitting a model ahead failed")
+        finally:
+            sampling.take_up(drawn=drawn)
 
     async def _commit(self) -> None:
         while self._to_commit:
@@ -203,7 +228,7 @@ class Batcher:
             answers = self._carry_out(ledger, items, taken)
             if not ledger.changes.hot:
                 raise OutOfDate
-            await save(connection, self.study_id, history.clock.seq, ledger.changes)
+            await write(connection, self.study_id, history.clock.seq, ledger.changes)
             return ledger, answers
 
         async def locked(connection: Driver) -> tuple[Ledger, list[Any]]:
@@ -248,7 +273,7 @@ class Batcher:
         """
         if self._alone and _known(items, history):
             try:
-                return await self._database.transaction(unlocked)
+                return await self._database.statement(unlocked)
             except OutOfDate:
                 pass
         return await self._database.transaction(locked)

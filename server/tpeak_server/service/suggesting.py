@@ -10,7 +10,8 @@ from tpeak_server.domain.trial import Suggested, TrialRecord
 from tpeak_server.service.commands import Suggest
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.prepared import Prepared
-from tpeak_server.service.proposing import Sampling, known_values
+from tpeak_server.service.proposing import Sampling
+from tpeak_server.service.scenes import known_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,8 @@ class Result:
     state: TrialState
     values: tuple[float, ...] | None
     cause: str | None
+    content: bytes
+    """The hash of the command but for its lease: by this a repetition is known."""
 
 
 def tell(ledger: Ledger, command: Tell) -> Told:
@@ -79,9 +81,9 @@ def _tell(ledger: Ledger, command: Tell, record: TrialRecord) -> Told:
     ledger.writable()
     result = _result(ledger, command, record, epoch)
     _accept(command, lease, trial, result, ledger)
-    _end_leases(ledger, command, record, lease)
+    _end_leases(ledger, command, record, lease, result.content)
     if command.retry and lease is not None and not lease.cancelled:
-        _return(ledger, command, trial, lease)
+        _return(ledger, command, trial, lease, result.content)
     else:
         _finish(ledger, command, trial, epoch, result)
     if command.lease and lease is not None:
@@ -142,7 +144,7 @@ def _decided_to_prune(ledger: Ledger, lease: Lease) -> bool:
     return ended is not None and ended.prune
 
 
-def _end_leases(ledger: Ledger, command: Tell, record: TrialRecord, lease: Lease | None) -> None:
+def _end_leases(ledger: Ledger, command: Tell, record: TrialRecord, lease: Lease | None, content: bytes) -> None:
     """Ends the lease that tells, which keeps what it told, and a newer one."""
     newest, told = record.lease, None if lease is None else lease.epoch
     if newest is not None and newest.epoch != told:
@@ -156,7 +158,7 @@ def _end_leases(ledger: Ledger, command: Tell, record: TrialRecord, lease: Lease
     if lease.live:
         lease = replace(lease, live=False, ended=LeaseEnd.RETURNED if goes_on else LeaseEnd.TOLD)
     used = lease.used if command.used is None else command.used
-    ledger.change_lease(replace(lease, used=used, told_hash=_content(command)))
+    ledger.change_lease(replace(lease, used=used, told_hash=content))
 
 
 def _last_attempt(ledger: Ledger, trial: Trial) -> bool:
@@ -173,17 +175,17 @@ def _finish(ledger: Ledger, command: Tell, trial: Trial, epoch: int, result: Res
             constraint_names=command.constraint_names,
             cause=result.cause,
             told_epoch=epoch,
-            told_hash=_content(command),
+            told_hash=result.content,
         )
     )
     ledger.event("told", trial.number, state=str(result.state), epoch=epoch)
 
 
-def _return(ledger: Ledger, command: Tell, trial: Trial, lease: Lease) -> None:
+def _return(ledger: Ledger, command: Tell, trial: Trial, lease: Lease, content: bytes) -> None:
     """Lets the trial be tried again, unless this was its last attempt."""
     after = returned(trial, max_attempts=ledger.study.max_attempts, host=lease.host, cause=command.error)
     if after.state in FINAL:
-        after = replace(after, told_epoch=lease.epoch, told_hash=_content(command))
+        after = replace(after, told_epoch=lease.epoch, told_hash=content)
     ledger.change(after)
     ledger.event("returned", trial.number, epoch=lease.epoch, state=str(after.state), attempt=after.attempt)
 
@@ -193,22 +195,22 @@ def _result(ledger: Ledger, command: Tell, record: TrialRecord, epoch: int) -> R
     if command.retry and (command.state is not TrialState.FAILED or command.lease is None):
         raise Invalid("retry is for a failure that is told under its lease", where="/retry")
     objectives = len(ledger.study.directions)
-    values = command.values
+    values, content = command.values, _content(command)
     if command.state is TrialState.COMPLETE:
         if values is None or len(values) != objectives:
             raise InvalidValue(
                 f"a complete trial of this study needs {objectives} value(s), got {len(values or ())}", where="/values"
             )
         if any(math.isnan(value) for value in values):
-            return Result(state=TrialState.FAILED, values=None, cause=RETURNED_NAN)
-        return Result(state=TrialState.COMPLETE, values=values, cause=None)
+            return Result(state=TrialState.FAILED, values=None, cause=RETURNED_NAN, content=content)
+        return Result(state=TrialState.COMPLETE, values=values, cause=None, content=content)
     if command.state is TrialState.PRUNED:
-        return Result(
-            state=TrialState.PRUNED, values=values or _last_values(ledger, record, epoch), cause=command.error
-        )
+        last = values or _last_values(ledger, record, epoch)
+        return Result(state=TrialState.PRUNED, values=last, cause=command.error, content=content)
     if values is not None:
         raise Invalid("a failed trial has no values; leave them out", where="/values")
-    return Result(state=TrialState.FAILED, values=None, cause=_cause(command, record.lease))
+    cause = _cause(command, record.lease)
+    return Result(state=TrialState.FAILED, values=None, cause=cause, content=content)
 
 
 def _cause(command: Tell, lease: Lease | None) -> str | None:

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
-from psycopg.pq import PipelineStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from sqlalchemy import exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -95,6 +95,15 @@ class Database:
         self._trouble = None
         return result
 
+    async def statement(self, work: Work[Result]) -> Result:
+        """Like `transaction`, of a `work` that executes one statement: that commits by itself.
+
+        BEGIN and COMMIT around it would each be sent, waited for and carried out for themselves.
+        """
+        result = await self._persistently(self.writers, lambda: self._by_itself(work))
+        self._trouble = None
+        return result
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Driver]:
         """A connection that sees one snapshot. Raises DatabaseUnavailable where there is none to be had."""
@@ -157,6 +166,17 @@ class Database:
                     await connection.rollback()
                 raise
             return result
+
+    async def _by_itself(self, work: Work[Result]) -> Result:
+        async with driver(self.writers) as connection:
+            await connection.set_autocommit(True)
+            try:
+                return await work(connection)
+            finally:
+                if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                    await connection.set_autocommit(False)
+                else:
+                    await connection.close()
 
     async def _snapshot(self, stack: AsyncExitStack) -> Driver:
         """A connection that sees one snapshot until the stack is left. Pooled ones may have died meanwhile."""

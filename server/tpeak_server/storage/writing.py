@@ -140,11 +140,24 @@ class OutOfDate(Exception):
     """The study is not as the writer knew it; nothing was written."""
 
 
-async def save(connection: Driver, study: int, expected_seq: int, changes: Changes) -> None:
-    """Writes the changes and commits, in one round trip, if the study is at the expected seq.
+async def write(connection: Driver, study: int, expected_seq: int, changes: Changes) -> None:
+    """Writes changes that are hot if the study is at the expected seq, with one statement. Raises OutOfDate."""
+    try:
+        written = AsyncRawCursor(connection)
+        await written.execute(NUMBERED_WRITE, _written(study, expected_seq, changes))
+        row = await written.fetchone()
+    except UniqueViolation as error:
+        if error.diag.constraint_name == ASKED_BEFORE:
+            raise OutOfDate from error
+        raise
+    if row is None or row[0] == 0:
+        raise OutOfDate
 
-    Who holds the lock knows the seq; who does not must have nothing but hot rows to write. Raises OutOfDate, and
-    StudyExists where a new name is taken.
+
+async def save(connection: Driver, study: int, expected_seq: int, changes: Changes) -> None:
+    """Writes the changes and commits, in one round trip; the caller holds the lock and so knows the seq.
+
+    Raises StudyExists where a new name is taken.
     """
     try:
         async with connection.pipeline():

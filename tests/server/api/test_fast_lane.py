@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from tpeak_server.api import create_app
-from tpeak_server.api.fast_lane import FastLane
+from tpeak_server.api.guard import Guard
 
 NOWHERE = "0000000000000"
 SPACE = {
@@ -26,9 +26,7 @@ SPACE = {
 def ordinary(database_url: str, server: Any) -> Iterator[httpx.Client]:
     """A client of another server on the same database, without the fast lane."""
     app = create_app(database_url=database_url, token=server.token)
-    with_it = len(app.user_middleware)
-    app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls is not FastLane]
-    assert len(app.user_middleware) == with_it - 1
+    app.middleware_stack = Guard(app.build_middleware_stack(), token=server.token)
     listener = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)

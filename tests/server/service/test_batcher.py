@@ -7,8 +7,11 @@ import itertools
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
+
 from tpeak_server.domain.distributions import FloatDistribution
 from tpeak_server.domain.trial import TrialState
+from tpeak_server.service import batcher
 from tpeak_server.service.application import Application
 from tpeak_server.service.asking import Asked
 from tpeak_server.service.commands import Ask, Tell
@@ -63,6 +66,18 @@ def test_numbers_foreseen_wrongly_are_sampled_again_under_the_lock(database_url:
         return sorted(itertools.chain(*found))
 
     assert asyncio.run(asyncio.wait_for(both(), 60)) == list(range(160))
+
+
+def test_what_comes_to_a_full_queue_is_refused_and_the_rest_is_answered(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "MAX_QUEUE", 3)
+
+    async def work(app: Application, study: int) -> list[str]:
+        asks = [app.submit(study, _ask(key)) for key in range(5)]
+        return [type(answer).__name__ for answer in await asyncio.gather(*asks, return_exceptions=True)]
+
+    assert _run(database_url, "full", work) == ["Asked", "Asked", "Asked", "Overloaded", "Overloaded"]
 
 
 def test_closing_finishes_what_waits(database_url: str) -> None:

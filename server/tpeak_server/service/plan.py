@@ -1,0 +1,100 @@
+"""A group of asks as what is to be drawn for it: fixed on the event loop, drawn there in portions or in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tpeak_server.domain.distributions import Distribution
+from tpeak_server.domain.errors import Invalid
+from tpeak_server.domain.observations import Suggestion, View
+from tpeak_server.samplers.seam import Labours, Sampler, Stream
+from tpeak_server.service.commands import Suggest
+from tpeak_server.service.prepared import Point, Prepared
+from tpeak_server.service.scenes import Scene, with_points
+
+PORTION = 8
+"""Suggestions drawn before others get a turn: with a model at hand TPE takes 2 to 15 ms for them."""
+
+LIGHT = 50_000
+"""Trials times parameters of a history that a sampler has not seen yet, up to which it is no work for a thread: TPE
+fits a model of it in less than 10 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to draw: in order, for each scene that many new points, and each late parameter.
+
+    The sampler has drawn from the view `fitted` before.
+    """
+
+    sampler: Sampler
+    labours: Labours | None = None
+    """The same, if it takes its time for a suggestion."""
+    fitted: View | None = None
+    seed: int
+    first: int = 0
+    ahead: Sequence[Prepared] = ()
+    before: Sequence[Point] = ()
+    scenes: Sequence[tuple[Scene, int]] = ()
+    late: Sequence[tuple[Suggest, Mapping[str, float], Scene]] = ()
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a portion takes so long that it is work for a thread."""
+        drawn = [*(scene for scene, _ in self.scenes), *(scene for *_, scene in self.late)]
+        if self.labours is not None and any(self.labours.labours(scene.view, scene.space) for scene in drawn):
+            return True
+        return any(scene.cells > LIGHT for scene in drawn if scene.view is not self.fitted)
+
+    def draw(self) -> Prepared:
+        """Draws everything; may run in a thread."""
+        *_, prepared = self.portions()
+        return prepared
+
+    def portions(self) -> Iterator[Prepared]:
+        """Draws everything, and gives after each portion what there is then: everything at last."""
+        points: Sequence[Point] = ()
+        for scene, count in self.scenes:
+            for start in range(0, count, PORTION):
+                points = [*points, *self._points(scene, points, min(PORTION, count - start))]
+                yield Prepared(first=self.first, points=points, ahead=self.ahead)
+        yield Prepared(first=self.first, points=points, late=self._draw_late(), ahead=self.ahead)
+
+    def _points(self, scene: Scene, drawn: Sequence[Point], count: int) -> list[Point]:
+        """Points for the numbers after those drawn, in sight of them."""
+        first = self.first + len(drawn)
+        streams = [Stream(self.seed, number) for number in range(first, first + count)]
+        pending = with_points(scene, [*self.before, *drawn])
+        suggestions = self.sampler.suggest(scene.view, scene.space, pending, streams)
+        return [point_of(suggestion, scene, self.sampler) for suggestion in suggestions]
+
+    def _draw_late(self) -> dict[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]]:
+        late = {}
+        for suggest, known, scene in self.late:
+            # Who asks for what cannot be is told so when it is drawn once more, and the others get theirs.
+            with suppress(Invalid):
+                value = draw_late(self.sampler, self.seed, suggest, known, scene)
+                late[suggest.number, suggest.name] = ((known, suggest.distribution), value)
+        return late
+
+
+def draw_late(sampler: Sampler, seed: int, suggest: Suggest, known: Mapping[str, float], scene: Scene) -> float:
+    """A late parameter's internal value, from a stream of its own."""
+    stream = Stream(seed, suggest.number, suggest.name)
+    drawn = sampler.suggest(scene.view, scene.space, scene.pending, [stream], fixed=known)
+    return drawn[0].values[suggest.name]
+
+
+def point_of(suggestion: Suggestion, scene: Scene, sampler: Sampler) -> Point:
+    """The suggestion with what is needed to draw it again."""
+    return Point(
+        space=scene.space,
+        values=suggestion.values,
+        origin=suggestion.origin,
+        seq=scene.seq,
+        version=sampler.version,
+        distributions=suggestion.distributions,
+        fixed=suggestion.fixed,
+    )

@@ -1,0 +1,176 @@
+"""What is drawn together, what a thread draws, and which history a suggestion sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tpeak_server.domain.changes import Clock, Delta
+from tpeak_server.domain.distributions import FloatDistribution
+from tpeak_server.domain.study import Direction, Study
+from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, TrialState
+from tpeak_server.service.commands import Ask
+from tpeak_server.service.history import History
+from tpeak_server.service.plan import PORTION, Plan
+from tpeak_server.service.proposing import Sampling
+
+X, Y = FloatDistribution(low=0.0, high=1.0), FloatDistribution(low=0.0, high=9.0)
+TPE, MANY = {"name": "tpe"}, 50_001
+"""So many trials of one parameter are more than a thread need not take."""
+
+
+def study(sampler: Mapping[str, Any] = TPE) -> Study:
+    return Study(id=1, name="s", directions=(Direction.MINIMIZE,), sampler=sampler, pruner={}, seed=7, space={"x": X})
+
+
+def records(first: int, end: int) -> list[TrialRecord]:
+    return [record(number) for number in range(first, end)]
+
+
+def record(number: int) -> TrialRecord:
+    place = (number * 0.618034) % 1.0
+    lease = Lease(number=number, epoch=1, token="t", worker="w", request_id="r", ordinal=0, request_hash=b"")
+    trial = Trial(
+        number=number,
+        state=TrialState.COMPLETE,
+        proposed={0: place},
+        values=((place - 0.3) ** 2,),
+        sampled_at_seq=number,
+    )
+    return TrialRecord(trial=trial, lease=lease)
+
+
+def history(trials: int, sampler: Mapping[str, Any] = TPE) -> History:
+    interned = [Interned(id=0, name="x", distribution=X, seen_seq=0)]
+    return History(Delta(clock=clock(trials), study=study(sampler), interned=interned, records=records(0, trials)))
+
+
+def clock(trials: int) -> Clock:
+    return Clock(next_number=trials, handed=trials, seq=trials)
+
+
+def grow(history: History, end: int) -> None:
+    """Finishes trials up to that many."""
+    new = records(history.clock.next_number, end)
+    history.apply(Delta(clock=clock(end), study=history.study, interned=[], records=new))
+
+
+def asks(*counts: int, **more: Any) -> list[Ask]:
+    return [Ask(request_id=f"r{place}", worker="w", count=count, **more) for place, count in enumerate(counts)]
+
+
+def planned(sampling: Sampling, history: History, *counts: int) -> Plan:
+    return sampling.plan(history, asks(*counts), [], [])
+
+
+def test_asks_of_one_group_are_drawn_together() -> None:
+    plan = planned(Sampling(), history(30), 1, 2, 1)
+    assert [count for _, count in plan.scenes] == [4]
+    assert len(plan.draw().points) == 4
+
+
+def test_asks_for_other_spaces_are_drawn_by_themselves_in_order() -> None:
+    wide = asks(1, distributions={"y": Y})
+    plan = Sampling().plan(history(30), [*asks(1), *wide, *asks(1, 1)], [], [])
+    assert [(sorted(scene.space), count) for scene, count in plan.scenes] == [(["x"], 1), (["x", "y"], 1), (["x"], 2)]
+    assert [sorted(point.values) for point in plan.draw().points] == [["x"], ["x", "y"], ["x"], ["x"]]
+
+
+@pytest.mark.parametrize("sampler", [TPE, {"name": "random"}, {"name": "auto"}])
+def test_a_group_draws_what_its_asks_draw_by_themselves(sampler: Mapping[str, Any]) -> None:
+    at_once = planned(Sampling(), history(30, sampler), 11).draw()
+    sampling, ahead = Sampling(), []
+    for _ in range(11):
+        ahead.append(sampling.plan(history(30, sampler), asks(1), [], ahead).draw())
+    assert [dict(point.values) for point in at_once.points] == [dict(one.points[0].values) for one in ahead]
+
+
+def test_others_get_a_turn_after_each_portion() -> None:
+    drawn = [len(prepared.points) for prepared in planned(Sampling(), history(30), 2 * PORTION + 1).portions()]
+    assert drawn == [8, 16, 17, 17]
+
+
+def test_the_first_model_of_a_large_history_is_work_for_a_thread_and_what_it_is_asked_then_is_not() -> None:
+    sampling, large = Sampling(), history(MANY)
+    assert planned(sampling, large, 1).heavy
+    assert not planned(sampling, large, 8).heavy
+
+
+def test_a_small_history_is_none() -> None:
+    assert not planned(Sampling(), history(1_000), 1).heavy
+
+
+def test_a_gaussian_process_always_is() -> None:
+    sampling, small = Sampling(), history(30, {"name": "gp"})
+    assert planned(sampling, small, 1).heavy
+    assert planned(sampling, small, 1).heavy
+
+
+def test_the_next_model_of_a_large_history_is_fitted_ahead() -> None:
+    sampling, large = Sampling(), history(MANY)
+    planned(sampling, large, 1)
+    grow(large, MANY + 100)
+    assert sampling.draft(large) is None
+    grow(large, MANY + 101)
+    draft = sampling.draft(large)
+    assert draft is not None
+    assert [(len(scene.view.numbers), count) for scene, count in draft.scenes] == [(MANY + 101, 1)]
+    assert sampling.draft(large) is None
+
+
+def test_meanwhile_the_last_model_may_lag_behind_for_twice_as_long() -> None:
+    sampling, large = Sampling(), history(MANY)
+    planned(sampling, large, 1)
+    grow(large, MANY + 101)
+    sampling.draft(large)
+    grow(large, MANY + 200)
+    assert seen(planned(sampling, large, 1)) == MANY
+    grow(large, MANY + 201)
+    assert seen(planned(sampling, large, 1)) == MANY + 201
+
+
+def test_what_was_fitted_ahead_is_drawn_from_without_a_thread() -> None:
+    sampling, large = Sampling(), history(MANY)
+    planned(sampling, large, 1)
+    grow(large, MANY + 101)
+    sampling.draft(large)
+    grow(large, MANY + 150)
+    sampling.take_up(drawn=True)
+    plan = planned(sampling, large, 1)
+    assert (seen(plan), plan.heavy) == (MANY + 101, False)
+
+
+def test_a_draft_that_failed_changes_nothing() -> None:
+    sampling, large = Sampling(), history(MANY)
+    planned(sampling, large, 1)
+    grow(large, MANY + 101)
+    sampling.draft(large)
+    sampling.take_up(drawn=False)
+    assert sampling.draft(large) is not None
+    assert seen(planned(sampling, large, 1)) == MANY
+
+
+def test_a_sampler_that_counts_generations_has_nothing_fitted_ahead() -> None:
+    sampling, large = Sampling(), history(MANY, {"name": "nsgaii"})
+    planned(sampling, large, 1)
+    grow(large, MANY + 101)
+    assert sampling.draft(large) is None
+
+
+def test_nothing_is_fitted_ahead_of_what_is_to_be_forgotten() -> None:
+    sampling, large = Sampling(), history(MANY)
+    planned(sampling, large, 1)
+    gone = record(0)
+    gone = replace(gone, trial=replace(gone.trial, deleted=True))
+    grow(large, MANY + 101)
+    large.apply(Delta(clock=clock(MANY + 101), study=large.study, interned=[], records=[gone]))
+    assert sampling.draft(large) is None
+
+
+def seen(plan: Plan) -> int:
+    """How many finished trials the plan's one scene shows."""
+    ((scene, _),) = plan.scenes
+    return len(scene.view.numbers)
