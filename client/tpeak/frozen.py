@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tpeak import constraints as limits
 from tpeak.distributions import (
@@ -29,6 +29,17 @@ BATCH_BYTES = 500_000
 """How many trials, and how much of them, one request adds; a body may have 1 MiB."""
 
 
+def _nothing() -> None:
+    """None, as a field's default that leaves no attribute with the class: see `FrozenTrial._unread`."""
+
+
+class Source(Protocol):
+    """Where a trial's fields come from that nobody has looked at yet."""
+
+    def field(self, name: str, row: int) -> Any:
+        """What the trial in this row has there, for its own use."""
+
+
 @dataclass(kw_only=True)
 class FrozenTrial:
     """A trial's state and results, apart from any server. Times are aware and in UTC.
@@ -42,20 +53,42 @@ class FrozenTrial:
 
     number: int
     state: TrialState
-    values: list[float] | None = None
+    values: list[float] | None = field(default_factory=_nothing)
     params: dict[str, Any] = field(default_factory=dict)
     distributions: dict[str, Distribution] = field(default_factory=dict)
     user_attrs: dict[str, Any] = field(default_factory=dict)
     intermediate_values: dict[int, Any] = field(default_factory=dict)
-    datetime_start: datetime | None = None
-    datetime_complete: datetime | None = None
-    cause: str | None = None
-    origin: str | None = None
-    attempt: int = 0
+    datetime_start: datetime | None = field(default_factory=_nothing)
+    datetime_complete: datetime | None = field(default_factory=_nothing)
+    cause: str | None = field(default_factory=_nothing)
+    origin: str | None = field(default_factory=_nothing)
+    attempt: int = field(default_factory=int)
     fixed: dict[str, Any] = field(default_factory=dict)
     constraints: dict[str, float] = field(default_factory=dict)
-    exempt: bool = False
+    exempt: bool = field(default_factory=bool)
     intermediate_costs: dict[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def _unread(cls, source: Source, row: int, number: int, state: TrialState) -> FrozenTrial:
+        """A trial that takes each other field out of its source when it is first looked at."""
+        trial = cls.__new__(cls)
+        trial.__dict__ = {"number": number, "state": state, "_source": source, "_row": row}
+        return trial
+
+    if not TYPE_CHECKING:  # which would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """What is not there yet."""
+            if name not in _FIELDS or "_source" not in self.__dict__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            # Of two threads the second one must not replace what the first was given.
+            return self.__dict__.setdefault(name, self._source.field(name, self._row))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All fields, without the source."""
+        for name in _FIELDS:
+            getattr(self, name)
+        return {name: value for name, value in self.__dict__.items() if name not in ("_source", "_row")}
 
     def __lt__(self, other: FrozenTrial) -> bool:
         return self.number < other.number
@@ -119,6 +152,9 @@ class FrozenTrial:
         if not distribution.contains(value):
             warnings.warn(f"{name}={value!r} is outside of {distribution}", stacklevel=3)
         return value
+
+
+_FIELDS = frozenset(FrozenTrial.__dataclass_fields__)
 
 
 def create_trial(

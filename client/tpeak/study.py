@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from tpeak import constraints as limits
@@ -249,7 +250,7 @@ class Study:
         wanted = [state.value for state in TrialState if states is not None and state in states]
         if states is not None and not wanted:
             return []
-        return [from_wire(row) for row in self._routes.trials(wanted)]
+        return list(chain.from_iterable(self._routes.trials(wanted)))
 
     @property
     def best_trial(self) -> FrozenTrial:

@@ -92,7 +92,7 @@ class Client:
         self._opened: tuple[int, httpx.Client] | None = None
         self._outage_noted = False
         self._failures = 0
-        self._meta: tuple[int, str | None] | None = None  # failures when it was asked for, and the incarnation
+        self._meta: tuple[int, Mapping[str, Any]] | None = None  # failures when it was asked for, and what it was
         if token is not None and not allow_http and self.url.startswith("http://") and not is_loopback(self.url):
             raise InsecureConnection(
                 f"the token would travel unencrypted to {self.url}: use https, or set TPEAK_ALLOW_HTTP=1 if the "
@@ -116,10 +116,12 @@ class Client:
         It is asked for where it is not known, requests have failed since (nobody restores a database that answers), or
         the caller wants it `anew`.
         """
-        if anew or self._meta is None or self._meta[0] != self._failures:
-            failures = self._failures
-            self._meta = failures, self.request("GET", "/meta", deadline_s=deadline_s).get("incarnation")
-        return self._meta[1]
+        incarnation: str | None = self._server(anew, deadline_s).get("incarnation")
+        return incarnation
+
+    def has(self, feature: str) -> bool:
+        """Whether the server can do this beyond the first version of the protocol. Raises as `get`."""
+        return feature in self._server(False, None).get("features", ())
 
     def request(
         self,
@@ -149,18 +151,24 @@ class Client:
                 failure.message += f" {self.url} was tried for {self.deadline_s:g} s (TPEAK_DEADLINE_S)."
             raise
 
-    def stream(self, path: str) -> Iterator[bytes]:
+    def stream(self, path: str, query: Query | None = None) -> Iterator[bytes]:
         """The parts of a reply that may be of any length, as they come.
 
         Attempts are repeated until a reply has begun; one that breaks off raises ServerUnreachable.
         """
-        reply = self._repeated(lambda: self._begin(path), self._clock() + self.deadline_s, None)
+        reply = self._repeated(lambda: self._begin(path, query), self._clock() + self.deadline_s, None)
         try:
             yield from reply.iter_bytes()
-        except httpx.TransportError as failure:
+        except httpx.RequestError as failure:  # a garbled encoding, too
             raise ServerUnreachable(f"the reply of {self.url} broke off: {failure}") from None
         finally:
             reply.close()
+
+    def _server(self, anew: bool, deadline_s: float | None) -> Mapping[str, Any]:
+        if anew or self._meta is None or self._meta[0] != self._failures:
+            failures = self._failures
+            self._meta = failures, self.request("GET", "/meta", deadline_s=deadline_s)
+        return self._meta[1]
 
     def _repeated(self, attempt: Callable[[], T], end: float, before_retry: Callable[[], None] | None) -> T:
         for failures, limit in enumerate(backoff_limits()):
@@ -203,11 +211,13 @@ class Client:
             self._outage_noted = True
             log.warning("%s (still trying, for up to %.0f s)", failure, end - self._clock())
 
-    def _begin(self, path: str) -> httpx.Response:
+    def _begin(self, path: str, query: Query | None) -> httpx.Response:
         timeout = httpx.Timeout(STREAM_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         http = self._http()
         try:
-            reply = http.send(http.build_request("GET", self.url + API + path, timeout=timeout), stream=True)
+            params = None if query is None else httpx.QueryParams(list(_pairs(query)))
+            request = http.build_request("GET", self.url + API + path, params=params, timeout=timeout)
+            reply = http.send(request, stream=True)
             if not reply.is_success:
                 reply.read()
                 reply.close()

@@ -1,4 +1,6 @@
 import json
+import struct
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,8 @@ class Clock:
 class Server:
     """Answers what a test laid out for it, in order, the last answer again and again; keeps what was sent.
 
-    An answer is a body (200), a (status, body) or (status, body, headers), an exception, or a function of the body.
+    An answer is a body (200), a (status, body) or (status, body, headers), an exception, an httpx.Response, or a
+    function of the body.
     """
 
     def __init__(self) -> None:
@@ -65,6 +68,8 @@ class Server:
             answer = answer(body)
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, httpx.Response):
+            return answer
         status, content, *headers = answer if isinstance(answer, tuple) else (200, answer)
         return httpx.Response(
             status, content=b"" if content is None else json.dumps(content), headers=headers[0] if headers else {}
@@ -256,3 +261,37 @@ def trial_row(number: int = 0, **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def row_of() -> Callable[..., dict[str, Any]]:
     return trial_row
+
+
+def packed(kind: str, *numbers: float) -> str:
+    """Numbers as they travel in columns: the lowest bytes of all first, in base64."""
+    each = [struct.pack(f"<{kind}", number) for number in numbers]
+    return b64encode(bytes(byte for plane in zip(*each, strict=True) for byte in plane)).decode()
+
+
+def columns_line(numbers: list[int], following: int | None, **changes: Any) -> bytes:
+    """A line of columns: complete trials with the value 0.5 and nothing else."""
+    several = len(numbers)
+    line = {
+        "number": packed("i", *numbers),
+        "state": {"words": ["complete"]},
+        "origin": {"words": ["tpe"]},
+        "started_at": {"us": packed("q", *[1_500_000] * several)},
+        "finished_at": {"us": packed("q", *[61_500_000] * several)},
+        "values": [{"values": [packed("d", *[0.5] * several)]}],
+        "params": [],
+        "reports": [],
+        "next": following,
+        "seq": 1,
+    }
+    return json.dumps(line | changes).encode() + b"\n"
+
+
+@pytest.fixture
+def packed_numbers() -> Callable[..., str]:
+    return packed
+
+
+@pytest.fixture
+def columns_of() -> Callable[..., bytes]:
+    return columns_line

@@ -12,14 +12,28 @@ from tpeak.errors import (
     NoCompleteTrial,
     NoTrialYet,
     NotRunning,
+    ServerUnreachable,
     StudyFinished,
     TrialNotFound,
+    UnexpectedReply,
 )
 
 ASK = "/studies/s1/ask"
 TELL = "/studies/s1/trials/0/tell"
 TRIALS = "/studies/s1/trials"
+COLUMNS = "/studies/s1/columns"
 FLOAT = {"type": "float", "low": 0.0, "high": 1.0}
+
+
+class Broken(httpx.SyncByteStream):
+    """A body that ends too early."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def __iter__(self):
+        yield self.content
+        raise httpx.RemoteProtocolError("peer closed connection")
 
 
 @pytest.fixture
@@ -231,7 +245,9 @@ def test_all_pages_of_trials_are_read(study, server, row_of):
     pages = [{"trials": [row_of(n)], "next": n if n < 2 else None, "seq": 1} for n in range(3)]
     server.on("GET", TRIALS, *pages)
     assert [trial.number for trial in study.trials] == [0, 1, 2]
+    assert server.paths() == ["GET /meta", *[f"GET {TRIALS}"] * 3]
     assert [request.url.query for request in server.requests] == [
+        b"",
         b"limit=1000",
         b"limit=1000&after=0",
         b"limit=1000&after=1",
@@ -241,9 +257,42 @@ def test_all_pages_of_trials_are_read(study, server, row_of):
 def test_trials_are_read_by_state(study, server):
     server.on("GET", TRIALS, {"trials": [], "next": None, "seq": 1})
     study.get_trials(deepcopy=False, states=(TrialState.FAIL, TrialState.COMPLETE))
-    assert server.requests[0].url.query == b"limit=1000&state=complete&state=failed"
+    assert server.requests[-1].url.query == b"limit=1000&state=complete&state=failed"
     assert study.get_trials(states=()) == []
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
+
+
+def test_a_server_that_has_columns_is_read_in_one_request(study, server, columns_of):
+    server.on("GET", "/meta", {"features": ["columns"]})
+    server.on("GET", COLUMNS, lambda _: httpx.Response(200, content=columns_of([0, 1], 1) + columns_of([4], None)))
+    trials = study.get_trials(states=(TrialState.COMPLETE,))
+    assert [(trial.number, trial.value) for trial in trials] == [(0, 0.5), (1, 0.5), (4, 0.5)]
+    assert [request.url.query for request in server.requests] == [b"", b"state=complete"]
+
+
+def test_a_reply_that_breaks_off_is_gone_on_with_where_it_did(study, server, columns_of):
+    server.on("GET", "/meta", {"features": ["columns"]})
+    broken = [httpx.Response(200, stream=Broken(columns_of([n], n) + b'{"numb')) for n in range(2)]
+    whole = httpx.Response(200, content=columns_of([2], None))
+    server.on("GET", COLUMNS, *[lambda _, reply=reply: reply for reply in (*broken, whole)])
+    assert [trial.number for trial in study.trials] == [0, 1, 2]
+    assert [request.url.query for request in server.requests] == [b"", b"", b"after=0", b"after=1"]
+
+
+@pytest.mark.parametrize("end", ["broken", "short"])
+def test_a_reply_that_comes_no_further_is_an_error(study, server, end):
+    server.on("GET", "/meta", {"features": ["columns"]})
+    stream = Broken(b'{"numb') if end == "broken" else httpx.ByteStream(b'{"numb')
+    server.on("GET", COLUMNS, lambda _: httpx.Response(200, stream=stream))
+    with pytest.raises(ServerUnreachable, match="broke off"):
+        study.get_trials()
+
+
+def test_a_page_that_is_no_trials_is_not_taken_for_some(study, server):
+    server.on("GET", "/meta", {"features": ["columns"]})
+    server.on("GET", COLUMNS, lambda _: httpx.Response(200, content=b"<html>\nlog in\n</html>\n"))
+    with pytest.raises(UnexpectedReply, match="is that a tpeak server"):
+        study.get_trials()
 
 
 def test_the_best_trial_is_the_servers(study, server, row_of):

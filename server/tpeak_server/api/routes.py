@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
 from tpeak_server import __version__
 from tpeak_server.api import lines, replies, requests
 from tpeak_server.api.bodies import StrictRoute
+from tpeak_server.api.compression import accepts_gzip, made_in_thread
 from tpeak_server.api.problems import DOCUMENTED
 from tpeak_server.api.replies import reply
-from tpeak_server.api.streaming import LinesResponse
+from tpeak_server.api.streaming import LinesResponse, PackedResponse, packed_lines
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.study import from_path
 from tpeak_server.service import commands
 from tpeak_server.service.application import SCHEMA, Application
+from tpeak_server.service.reading import Which
 from tpeak_server.service.studies import resolved
 
-FEATURES: list[str] = []
+FEATURES: list[str] = ["columns"]
 """What this server can do beyond the first version of the protocol."""
 
 MAX_PAGE = 10_000
@@ -41,11 +44,24 @@ async def study_id(study: str) -> int:
     return found
 
 
+async def which_trials(
+    state: Annotated[
+        list[Literal["waiting", "running", "complete", "pruned", "failed", "lost"]] | None, Query()
+    ] = None,
+    since_seq: Annotated[int | None, Query(ge=0, le=MAX_INT64)] = None,
+    min_seq: Annotated[int | None, Query(ge=0, le=MAX_INT64)] = None,
+    after: Annotated[int, Query(ge=-1, le=requests.MAX_INT32)] = -1,
+) -> Which:
+    """The trials that the query means."""
+    return Which(states=state, since_seq=since_seq, min_seq=min_seq or 0, after=after)
+
+
 App = Annotated[Application, Depends(application)]
 StudyId = Annotated[int, Depends(study_id)]
 Number = Annotated[int, Path(alias="number", ge=0, le=requests.MAX_INT32)]
 TextQuery = Annotated[str | None, Query(max_length=requests.MAX_NAME, pattern="^[^\\x00]*$")]
-SeqQuery = Annotated[int | None, Query(ge=0, le=MAX_INT64)]
+Wanted = Annotated[Which, Depends(which_trials)]
+Accepted = Annotated[str | None, Header(alias="Accept-Encoding", include_in_schema=False)]
 
 # The guard asks for the token; this is for the documentation.
 bearer = Depends(HTTPBearer(auto_error=False, scheme_name="token", description="The server's token"))
@@ -201,21 +217,29 @@ async def add_trials(study: StudyId, body: requests.AddTrials, app: App) -> Resp
 async def list_trials(
     study: StudyId,
     app: App,
-    state: Annotated[
-        list[Literal["waiting", "running", "complete", "pruned", "failed", "lost"]] | None, Query()
-    ] = None,
-    since_seq: SeqQuery = None,
-    min_seq: SeqQuery = None,
-    after: Annotated[int, Query(ge=-1, le=requests.MAX_INT32)] = -1,
+    which: Wanted,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1000,
     form: Literal["rows", "columns"] = "rows",
+    accepted: Accepted = None,
 ) -> Response:
     """Trials by number, as rows or columns."""
-    page = await app.reading.trials(
-        study, after=after, limit=limit, states=state, since_seq=since_seq, min_seq=min_seq or 0
-    )
-    body: Any = replies.rows(page) if form == "rows" else replies.columns(page)
-    return reply(body)
+    if form == "columns":
+        columns = await app.reading.columns(study, which, limit)
+        return await made_in_thread(partial(replies.columns, columns), accepted)
+    page = await app.reading.trials(study, which, limit)
+    return await made_in_thread(partial(replies.rows, page), accepted)
+
+
+@v1.get(
+    "/studies/{study}/columns",
+    tags=["trials"],
+    status_code=200,
+    response_class=PackedResponse,
+    responses={200: {"model": replies.PackedReply, "description": "Lines, each of which is one of these"}},
+)
+async def list_columns(study: StudyId, app: App, which: Wanted, accepted: Accepted = None) -> Response:
+    """All trials by number, as lines with packed columns of some thousand each."""
+    return PackedResponse(packed_lines(app.reading.all_columns(study, which)), compressed=accepts_gzip(accepted))
 
 
 @v1.get(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from tpeak_server.api import replies
+from tpeak_server.api.compression import HEADERS, VARIES, gzipped
 from tpeak_server.domain.errors import DomainError
 from tpeak_server.domain.transfer import Line
+from tpeak_server.service.aside import aside
+from tpeak_server.service.columns import TrialColumns
 
 PART_BYTES = 64 * 1024
 """Lines are put together up to this size: a message for each would cost more than the line."""
@@ -23,24 +27,21 @@ WHOLE_S = 4 * 3600.0
 logger = logging.getLogger(__name__)
 
 
-class LinesResponse(Response):
-    """Lines of JSON. What goes wrong before the first is a problem; later the reply breaks off, without its last line.
+class PartsResponse(Response):
+    """A body in parts. What goes wrong before the first is a problem; later the reply breaks off.
 
-    The lines are closed at the end, however it comes.
+    The parts are closed at the end, however it comes.
     """
 
-    media_type = "application/x-ndjson"
-
-    def __init__(self, lines: AsyncGenerator[Line], encoded: Callable[[Line], bytes]) -> None:
+    def __init__(self, parts: AsyncGenerator[bytes], headers: Mapping[str, str] | None = None) -> None:
         self.status_code = 200
         self.background = None
-        self.init_headers()
-        self._lines = lines
-        self._encoded = encoded
+        self.init_headers(headers)
+        self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends all of it, unless the client leaves or does not take it in time."""
-        async with aclosing(_parts(self._lines, self._encoded)) as parts:
+        async with aclosing(self._parts) as parts:
             first = await anext(parts)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             sending = asyncio.ensure_future(_send_all(first, parts, send))
@@ -53,6 +54,31 @@ class LinesResponse(Response):
                 await asyncio.gather(sending, leaving, return_exceptions=True)
 
 
+class LinesResponse(PartsResponse):
+    """Lines of JSON, of which the last one says that it is the last."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, lines: AsyncGenerator[Line], encoded: Callable[[Line], bytes]) -> None:
+        super().__init__(_parts(lines, encoded))
+
+
+class PackedResponse(PartsResponse):
+    """Lines of JSON that are large already, compressed for a client that takes that."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, lines: AsyncGenerator[bytes], *, compressed: bool) -> None:
+        super().__init__(gzipped(lines) if compressed else lines, HEADERS if compressed else VARIES)
+
+
+async def packed_lines(pages: AsyncGenerator[TrialColumns]) -> AsyncGenerator[bytes]:
+    """A line for each page, written in a thread."""
+    async with aclosing(pages):
+        async for page in pages:
+            yield await aside(replies.packed, page)
+
+
 async def _send_all(part: bytes, parts: AsyncGenerator[bytes], send: Send) -> None:
     try:
         await _send(part, send)
@@ -60,7 +86,7 @@ async def _send_all(part: bytes, parts: AsyncGenerator[bytes], send: Send) -> No
             await _send(following, send)
     except (DomainError, TimeoutError) as error:
         # Without its end the client knows that the reply is not whole.
-        logger.warning("an export broke off: %s", error or "the client did not take it in time")
+        logger.warning("a reply broke off: %s", error or "the client did not take it in time")
         return
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 

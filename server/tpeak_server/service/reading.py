@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tpeak_server.domain.errors import DatabaseUnavailable, Invalid, NoCompleteTrial, StudyNotFound, TrialNotFound
 from tpeak_server.domain.trial import Interned, TrialRecord
+from tpeak_server.service.aside import aside
+from tpeak_server.service.columns import TrialColumns, trial_columns
 from tpeak_server.storage import studies, trials
+from tpeak_server.storage.columns import load_page, load_params
 from tpeak_server.storage.database import Database, Driver
-from tpeak_server.storage.history import load_trials
+from tpeak_server.storage.history import load_parts, load_trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,29 @@ class Page:
     interned: Mapping[int, Interned]
     next: int | None
     seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """Trials above the number `after`, in these states or any, changed after `since_seq` or ever."""
+
+    after: int = -1
+    states: Sequence[str] | None = None
+    since_seq: int | None = None
+    min_seq: int = 0
+
+    def filters(self) -> dict[str, Any]:
+        """What the tables are asked."""
+        return {"after": self.after, "states": self.states, "since_seq": self.since_seq}
+
+    def beyond(self, after: int) -> Which:
+        """The same from another number on."""
+        return replace(self, after=after)
+
+    def check(self, seq: int) -> None:
+        """Raises DatabaseUnavailable where what is read ends before `min_seq`: a standby that lags behind."""
+        if seq < self.min_seq:
+            raise DatabaseUnavailable(f"the study is read at seq {seq}, before {self.min_seq}; try again")
 
 
 class Reading:
@@ -36,28 +64,48 @@ class Reading:
             raise TrialNotFound(f"the study has no trial {number}")
         return page
 
-    async def trials(
-        self,
-        study_id: int,
-        *,
-        after: int = -1,
-        limit: int,
-        states: Sequence[str] | None = None,
-        since_seq: int | None = None,
-        min_seq: int = 0,
-    ) -> Page:
-        """Trials above the number `after`, in order; `next` continues where there may be more.
-
-        Raises DatabaseUnavailable where what is read ends before `min_seq`: a standby that lags behind.
-        """
+    async def trials(self, study_id: int, which: Which, limit: int) -> Page:
+        """Those trials, at most so many; `next` continues where there may be more. Raises as `Which.check`."""
         async with self._database.reading() as connection:
-            numbers = await trials.page(
-                connection, study_id, after=after, limit=limit, states=states, since_seq=since_seq
-            )
-            page = await _page(connection, study_id, numbers, numbers[-1] if len(numbers) == limit else None)
-        if page.seq < min_seq:
-            raise DatabaseUnavailable(f"the study is read at seq {page.seq}, before {min_seq}; try again")
-        return page
+            numbers = await trials.page(connection, study_id, **which.filters(), limit=limit)
+            page = await _page(connection, study_id, [])
+            records: list[TrialRecord] = []
+            async for rows in load_parts(connection, study_id, numbers):
+                records += await aside(rows.records)
+        which.check(page.seq)
+        return replace(page, records=records, next=numbers[-1] if len(numbers) == limit else None)
+
+    async def columns(self, study_id: int, which: Which, limit: int) -> TrialColumns:
+        """State, values and parameters of those trials, at most so many; `next` as in `trials`."""
+        async with self._database.reading() as connection:
+            rows = await load_params(connection, study_id, **which.filters(), limit=limit)
+        which.check(rows.seq)
+        return await aside(trial_columns, rows)
+
+    async def all_columns(self, study_id: int, which: Which) -> AsyncGenerator[TrialColumns]:
+        """All of those trials, some thousand at a time; each page is one moment, and there is at least one.
+
+        While one is looked at the next is read already. No connection is held in between, so a slow reader starves
+        nobody. Raises as `Which.check`, before the first page.
+        """
+        ahead = asyncio.create_task(self._whole_page(study_id, which))
+        try:
+            while True:
+                page = await asyncio.shield(ahead)
+                if page.next is None:
+                    yield page
+                    return
+                ahead = asyncio.create_task(self._whole_page(study_id, which.beyond(page.next)))
+                yield page
+        finally:
+            # A reader that leaves breaks no connection: what was begun ends by itself.
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _whole_page(self, study_id: int, which: Which) -> TrialColumns:
+        async with self._database.reading() as connection:
+            rows = await load_page(connection, study_id, **which.filters())
+        which.check(rows.seq)
+        return await aside(trial_columns, rows)
 
     async def best(self, study_id: int) -> Page:
         """The best trial, alone on its page. Raises NoCompleteTrial, and Invalid for several objectives."""
@@ -73,8 +121,8 @@ class Reading:
             return await _page(connection, study_id, [number])
 
 
-async def _page(connection: Driver, study_id: int, numbers: list[int], following: int | None = None) -> Page:
+async def _page(connection: Driver, study_id: int, numbers: list[int]) -> Page:
     delta = await load_trials(connection, study_id, numbers)
     interned = {row.id: row for row in delta.interned}
     visible = [record for record in delta.records if not record.trial.deleted]
-    return Page(records=visible, interned=interned, next=following, seq=delta.clock.seq)
+    return Page(records=visible, interned=interned, next=None, seq=delta.clock.seq)

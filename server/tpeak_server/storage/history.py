@@ -132,6 +132,12 @@ async def load_trials(connection: Driver, study_id: int, numbers: list[int]) -> 
     return await _delta(connection, study_id, numbers)
 
 
+async def load_parts(connection: Driver, study_id: int, numbers: Sequence[int]) -> AsyncIterator[Rows]:
+    """Those trials, PAGE at a time; the caller's transaction sees one snapshot."""
+    for first in range(0, len(numbers), PAGE):
+        yield await _rows(connection, ONLY, {"study": study_id, "numbers": list(numbers[first : first + PAGE])})
+
+
 async def _delta(connection: Driver, study_id: int, numbers: list[int]) -> Delta:
     keys = {"study": study_id, "numbers": numbers}
     async with connection.pipeline():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tpeak_server.storage.database import Driver
 
-PAGE = """
-SELECT number FROM trials
+WHICH = """
+FROM trials
 WHERE study_id = %(study)s AND NOT deleted AND number > %(after)s
     AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
     AND (%(since)s::bigint IS NULL OR number IN (
@@ -16,6 +17,8 @@ WHERE study_id = %(study)s AND NOT deleted AND number > %(after)s
         UNION SELECT number FROM reports WHERE study_id = %(study)s AND seq > %(since)s))
 ORDER BY number LIMIT %(limit)s
 """
+PAGE = "SELECT number" + WHICH
+SIZES = "SELECT number, cardinality(proposed_ids)" + WHICH
 
 # PostgreSQL sorts NaN above infinity, so only finite values may be ranked; among equals the earliest wins. A constraint
 # that is NaN is no violation, as to the samplers.
@@ -38,17 +41,35 @@ async def page(
     since_seq: int | None,
 ) -> list[int]:
     """Trial numbers above `after`, in order, of these states and changed after the seq."""
-    keys = {
-        "study": study_id,
-        "after": after,
-        "limit": limit,
-        "states": None if states is None else list(states),
-        "since": since_seq,
-    }
+    keys = _keys(study_id, after, limit, states, since_seq)
     return [row[0] for row in await (await connection.execute(PAGE, keys)).fetchall()]
+
+
+async def sizes(
+    connection: Driver,
+    study_id: int,
+    *,
+    after: int,
+    limit: int,
+    states: Sequence[str] | None,
+    since_seq: int | None,
+) -> dict[int, int]:
+    """For each trial of the `page` how many parameters were proposed, in order of numbers."""
+    cursor = await connection.execute(SIZES, _keys(study_id, after, limit, states, since_seq), binary=True)
+    return dict(await cursor.fetchall())
 
 
 async def best(connection: Driver, study_id: int, sign: float) -> int | None:
     """The number of the best finite complete trial that violates no constraint, the lowest among equals."""
     row = await (await connection.execute(BEST, {"study": study_id, "sign": sign})).fetchone()
     return None if row is None else int(row[0])
+
+
+def _keys(study_id: int, after: int, limit: int, states: Sequence[str] | None, since_seq: int | None) -> dict[str, Any]:
+    return {
+        "study": study_id,
+        "after": after,
+        "limit": limit,
+        "states": None if states is None else list(states),
+        "since": since_seq,
+    }

@@ -72,7 +72,7 @@ def wrong_headers(token: str) -> list[dict[str, str]]:
 
 
 def test_every_route_with_every_method_refuses_whoever_has_no_token(bare: httpx.Client, routes: list[str]) -> None:
-    assert len(routes) == 23
+    assert len(routes) == 24
     for path in {*routes, *UNKNOWN} - PUBLIC:
         for method in METHODS:
             assert_refused(bare.request(method, path))

@@ -45,6 +45,7 @@ def everything(api: httpx.Client, new_work: Callable[..., Any]) -> dict[str, Any
         "replayed": api.post(f"{study}/prune-replay", json={"pruner": {"name": "median", "n_startup_trials": 0}}),
         "rows": api.get(f"{study}/trials"),
         "columns": api.get(f"{study}/trials", params={"form": "columns"}),
+        "packed": api.get(f"{study}/columns"),
         "study": api.get(study),
         "changed study": api.patch(study, json={"request_id": "change", "note": "n"}),
         "studies": api.get("/studies"),
@@ -72,6 +73,7 @@ SHAPES = {
     "replayed": replies.ReplayedReply,
     "rows": replies.TrialsReply,
     "columns": replies.ColumnsReply,
+    "packed": replies.PackedReply,
     "study": replies.StudyReply,
     "changed study": replies.StudyReply,
     "studies": replies.StudiesReply,
@@ -96,7 +98,8 @@ def test_replies_are_strict_json_in_utf_8(everything: dict[str, httpx.Response])
 
     for name, response in everything.items():
         if name != "registered":
-            assert response.headers["content-type"] == "application/json"
+            lines = "application/x-ndjson" if name == "packed" else "application/json"
+            assert response.headers["content-type"] == lines
             json.loads(response.content.decode("utf-8"), parse_constant=never)
     assert "é".encode() in everything["rows"].content
 

@@ -1,4 +1,4 @@
-"""Exports while others read, write, dawdle and leave."""
+"""Exports and columns while others read, write, dawdle and leave."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import json
 import socket
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -109,3 +111,46 @@ def test_other_requests_are_answered_while_one_is_sent(server: Any, large: str) 
 
     # Far above what one part of it takes, far below all of it on a machine that is busy.
     assert asyncio.run(longest_wait_s()) < 2.0
+
+
+def test_slow_readers_of_columns_hold_no_connection(api: httpx.Client, large: str) -> None:
+    with ExitStack() as stack:
+        replies = [stack.enter_context(api.stream("GET", f"{large}/columns")) for _ in range(6)]
+        assert [reply.status_code for reply in replies] == [200] * 6
+        for _ in range(20):
+            assert api.get(f"{large}/trials", params={"limit": 1}).status_code == 200
+        lines = [json.loads(line) for line in replies[5].iter_lines()]
+    assert len(lines) > 20
+    attrs = [attrs for line in lines for _, attrs in line["user_attrs"]]
+    assert attrs == [{"a": "x" * 9000}] * 3600
+
+
+def test_a_reader_of_columns_who_leaves_disturbs_nobody(api: httpx.Client, large: str) -> None:
+    for _ in range(6):
+        with api.stream("GET", f"{large}/columns") as reply:
+            assert reply.status_code == 200
+    assert api.get(f"{large}/columns").text.endswith("}\n")
+
+
+def test_columns_that_cannot_be_read_are_a_problem(api: httpx.Client, large: str) -> None:
+    refusals = [
+        api.get("/studies/0000000000000/columns"),
+        api.get(f"{large}/columns", params={"min_seq": 2**62}),
+        api.get(f"{large}/columns", params={"state": "done"}),
+    ]
+    assert [(reply.status_code, reply.json()["code"]) for reply in refusals] == [
+        (404, "study_not_found"),
+        (503, "database_unavailable"),
+        (422, "invalid_request"),
+    ]
+
+
+def test_columns_go_on_after_a_number_and_leave_out_what_has_not_changed(api: httpx.Client, large: str) -> None:
+    seq = api.get(large).json()["seq"]
+    assert api.patch(f"{large}/trials/7", json={"request_id": "a", "user_attrs": {"b": 1}}).status_code == 200
+    changed = api.get(f"{large}/columns", params={"since_seq": seq}).json()
+    assert (changed["number"], changed["next"], changed["seq"]) == ("BwAAAA==", None, seq + 1)
+    assert changed["user_attrs"] == [[0, {"a": "x" * 9000, "b": 1}]]
+    last = api.get(f"{large}/columns", params={"after": 3597, "state": "complete"}).json()
+    # 3598 and 3599: the lowest bytes, the next ones, and nothing above.
+    assert b64decode(last["number"]) == bytes([0x0E, 0x0F, 0x0E, 0x0E, 0, 0, 0, 0])

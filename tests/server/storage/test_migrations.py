@@ -19,6 +19,7 @@ from tpeak_server.domain.distributions import FloatDistribution
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.service.application import Application
 from tpeak_server.service.commands import Ask, Heartbeat, ReportSteps, Step, Tell
+from tpeak_server.service.reading import Which
 from tpeak_server.storage.schema import head, migrate, revisions
 
 STUDY = 77
@@ -162,7 +163,7 @@ async def gone_on_with(url: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     try:
         await app.ready()
-        found["before"] = await app.reading.trials(STUDY, limit=100)
+        found["before"] = await app.reading.trials(STUDY, Which(), 100)
         found["beat"] = await app.submit(STUDY, Heartbeat(number=1, lease="token-2"))
         step = Step(step=1, values=(0.5,))
         found["reported"] = await app.submit(STUDY, ReportSteps(number=1, lease="token-2", steps=(step,)))

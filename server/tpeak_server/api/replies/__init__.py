@@ -1,5 +1,6 @@
 """What replies look like, and how they are made of the service's answers. See docs/protocol.md."""
 
+from tpeak_server.api.replies.columns import ColumnsReply, PackedReply, columns, packed
 from tpeak_server.api.replies.explained import ExplainedReply, explained
 from tpeak_server.api.replies.replayed import ReplayedReply, replayed
 from tpeak_server.api.replies.service import MetaReply, StatusReply, WorkerReply, WorkersReply, workers
@@ -12,7 +13,7 @@ from tpeak_server.api.replies.studies import (
     studies,
     study,
 )
-from tpeak_server.api.replies.trials import AddedReply, ColumnsReply, TrialReply, TrialsReply, columns, rows, trial
+from tpeak_server.api.replies.trials import AddedReply, TrialReply, TrialsReply, rows, trial
 from tpeak_server.api.replies.wire import StepReply, reply
 from tpeak_server.api.replies.work import (
     AskedReply,
@@ -41,6 +42,7 @@ __all__ = [
     "ExplainedReply",
     "IssuedReply",
     "MetaReply",
+    "PackedReply",
     "ReleasedReply",
     "ReplayedReply",
     "ReportedReply",
@@ -60,6 +62,7 @@ __all__ = [
     "columns",
     "created",
     "explained",
+    "packed",
     "released",
     "replayed",
     "reply",

@@ -1,4 +1,4 @@
-"""Trials on the wire, as rows and as columns."""
+"""Trials on the wire, as rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from tpeak_server.api.replies.wire import Number, StepReply, numbers, steps, time
+from tpeak_server.api.replies.wire import Number, StepReply, encoded, numbers, steps, time
 from tpeak_server.domain.trial import Interned, TrialRecord
 from tpeak_server.service.reading import Page
 
@@ -51,17 +51,6 @@ class TrialsReply(TypedDict):
     seq: int
 
 
-class ColumnsReply(TypedDict):
-    """A page of trials, as columns."""
-
-    number: list[int]
-    state: list[str]
-    values: list[list[Number] | None]
-    params: dict[str, list[Any]]
-    next: int | None
-    seq: int
-
-
 def trial(record: TrialRecord, interned: Mapping[int, Interned]) -> TrialReply:
     one, params = record.trial, record.params(interned)
     body = TrialReply(
@@ -91,18 +80,7 @@ def trial(record: TrialRecord, interned: Mapping[int, Interned]) -> TrialReply:
     return body
 
 
-def rows(page: Page) -> TrialsReply:
-    return TrialsReply(trials=[trial(r, page.interned) for r in page.records], next=page.next, seq=page.seq)
-
-
-def columns(page: Page) -> ColumnsReply:
-    each = [trial(record, page.interned) for record in page.records]
-    names = dict.fromkeys(name for one in each for name in one["params"])
-    return ColumnsReply(
-        number=[one["number"] for one in each],
-        state=[one["state"] for one in each],
-        values=[one["values"] for one in each],
-        params={name: [one["params"].get(name) for one in each] for name in names},
-        next=page.next,
-        seq=page.seq,
-    )
+def rows(page: Page) -> bytes:
+    """The page as a TrialsReply; a trial at a time, so that whoever else wants to run need not wait for all."""
+    trials = b",".join(encoded(trial(record, page.interned)) for record in page.records)
+    return b'{"trials":[' + trials + b"]," + encoded({"next": page.next, "seq": page.seq})[1:]

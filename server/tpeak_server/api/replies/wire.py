@@ -30,7 +30,12 @@ class StepReply(TypedDict):
 
 def reply(body: Mapping[str, Any], status: int = 200) -> Response:
     """The response with this body; a non-finite number in it would be a mistake made here."""
-    return Response(_encoder.encode(body), status, media_type="application/json")
+    return Response(encoded(body), status, media_type="application/json")
+
+
+def encoded(body: Any) -> bytes:
+    """JSON, in which non-finite numbers have no place."""
+    return _encoder.encode(body).encode()
 
 
 def specs(distributions: Mapping[str, Distribution]) -> dict[str, Any]:
