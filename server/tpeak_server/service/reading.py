@@ -14,7 +14,7 @@ from tpeak_server.service.columns import TrialColumns, trial_columns
 from tpeak_server.storage import studies, trials
 from tpeak_server.storage.columns import load_page, load_params
 from tpeak_server.storage.database import Database, Driver
-from tpeak_server.storage.history import load_parts, load_trials
+from tpeak_server.storage.history import load_rows, load_trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Reading:
             numbers = await trials.page(connection, study_id, **which.filters(), limit=limit)
             page = await _page(connection, study_id, [])
             records: list[TrialRecord] = []
-            async for rows in load_parts(connection, study_id, numbers):
+            async for rows in load_rows(connection, study_id, numbers):
                 records += await aside(rows.records)
         which.check(page.seq)
         return replace(page, records=records, next=numbers[-1] if len(numbers) == limit else None)

@@ -109,9 +109,8 @@ async def load_parts(connection: Driver, study_id: int, end: int, distributions:
         last = await _last(connection, study_id, first, min(first + page, end) - 1)
         columns = await _columns(connection, {"study": study_id, "first": first, "last": last})
         yield columns
-        others = _others(first, last, columns.numbers())
-        for place in range(0, len(others), ROWS):
-            yield await _rows(connection, {"study": study_id, "numbers": others[place : place + ROWS]})
+        async for rows in load_rows(connection, study_id, _others(first, last, columns.numbers())):
+            yield rows
         first = last + 1
 
 
@@ -132,10 +131,10 @@ async def load_trials(connection: Driver, study_id: int, numbers: list[int]) -> 
     return await _delta(connection, study_id, numbers)
 
 
-async def load_parts(connection: Driver, study_id: int, numbers: Sequence[int]) -> AsyncIterator[Rows]:
-    """Those trials, PAGE at a time; the caller's transaction sees one snapshot."""
-    for first in range(0, len(numbers), PAGE):
-        yield await _rows(connection, ONLY, {"study": study_id, "numbers": list(numbers[first : first + PAGE])})
+async def load_rows(connection: Driver, study_id: int, numbers: Sequence[int]) -> AsyncIterator[Rows]:
+    """Those trials, some at a time; the caller's transaction sees one snapshot."""
+    for first in range(0, len(numbers), ROWS):
+        yield await _rows(connection, {"study": study_id, "numbers": list(numbers[first : first + ROWS])})
 
 
 async def _delta(connection: Driver, study_id: int, numbers: list[int]) -> Delta:
