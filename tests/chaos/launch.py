@@ -52,7 +52,7 @@ def _order(listener: socket.socket) -> None:
     read, write = os.pipe()
     order = {
         "database_url": os.environ["TPEAK_CHAOS_DATABASE_URL"], "token": os.environ["TPEAK_CHAOS_TOKEN"],
-        "idle_timeout_s": None, "listener": listener.detach(),
+        "idle_timeout_s": None, "listener": listener.detach(), "folder": None,
     }  # fmt: skip
     os.write(write, json.dumps(order).encode() + b"\n")
     os.dup2(read, 0)

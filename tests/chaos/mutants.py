@@ -128,7 +128,7 @@ def cache_cursor_by_id() -> None:
 
     last: dict[int, int] = {}
 
-    async def newer(connection: Any, study_id: int, after: int) -> Any:
+    async def newer(connection: Any, study_id: int, after: int, *_: Any) -> Any:
         statement = "SELECT number FROM trials WHERE study_id = %s AND number > %s ORDER BY number"
         cursor = await connection.execute(statement, (study_id, last.get(study_id, -1)))
         numbers = [row[0] for row in await cursor.fetchall()]

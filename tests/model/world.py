@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 import uvloop
@@ -35,26 +35,39 @@ AS $$SELECT to_timestamp(pg_sequence_last_value('model_clock'::regclass))$$
 """
 
 
+Work: TypeAlias = Callable[[Any], Awaitable[Any]]
+
+
 class Faults:
     """Cuts the connection of one server's transactions: `before` COMMIT is sent, or `after` it was carried out."""
 
     def __init__(self, of: database.Database) -> None:
         self.plan: list[str] = []
         self.forever = ""
-        self._once = of._once
-        of._once = self.once  # type: ignore[method-assign]
+        of._once = self._faulty(of._once, _cut)  # type: ignore[method-assign]
+        of._by_itself = self._faulty(of._by_itself, _cut_statement)  # type: ignore[method-assign]
 
-    async def once(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
-        fault = self.plan.pop(0) if self.plan else self.forever
-        if fault == "before":
-            return await self._once(lambda connection: _cut(connection, work))
-        result = await self._once(work)
-        if fault == "after":
-            raise psycopg.OperationalError("cut after COMMIT")
-        return result
+    def _faulty(self, run: Callable[[Work], Awaitable[Any]], cut: Callable[[Any, Work], Awaitable[None]]) -> Any:
+        async def once(work: Work) -> Any:
+            fault = self.plan.pop(0) if self.plan else self.forever
+            if fault == "before":
+                return await run(lambda connection: cut(connection, work))
+            result = await run(work)
+            if fault == "after":
+                raise psycopg.OperationalError("cut after COMMIT")
+            return result
+
+        return once
 
 
-async def _cut(connection: Any, work: Callable[[Any], Awaitable[Any]]) -> None:
+async def _cut_statement(connection: Any, work: Work) -> None:
+    await connection.execute("BEGIN")
+    await work(connection)
+    connection.pgconn.finish()
+    raise psycopg.OperationalError("cut before COMMIT")
+
+
+async def _cut(connection: Any, work: Work) -> None:
     execute = connection.execute
 
     async def refuse(statement: Any, *rest: Any, **more: Any) -> Any:

@@ -47,10 +47,12 @@ class Child:
 class Children:
     """All server processes on one socket. They are spawned before they can serve: loading their code takes a while.
 
-    In `folder`, which is nobody else's, they have the sockets over which they hand connections to each other.
+    In `folder`, which is nobody else's, several have the sockets over which they hand connections to each other.
     """
 
-    def __init__(self, listener: socket.socket, folder: Path, *, count: int, idle_timeout_s: float | None) -> None:
+    def __init__(
+        self, listener: socket.socket, folder: Path | None, *, count: int, idle_timeout_s: float | None
+    ) -> None:
         self.listener = listener
         self._folder = folder
         self._idle_timeout_s = idle_timeout_s
@@ -69,7 +71,7 @@ class Children:
             "token": token,
             "idle_timeout_s": self._idle_timeout_s,
             "listener": self.listener.fileno(),
-            "folder": str(self._folder),
+            "folder": self._folder and str(self._folder),
             "count": len(self._places),
         }
         for place in self._places:

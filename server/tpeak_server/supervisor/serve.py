@@ -56,7 +56,8 @@ def _serve(settings: Settings, say: Say, pause: Pause) -> None:
             stack.enter_context(directory.locked(account))
         token = token_for(settings, directory.token_file)
         listener = stack.enter_context(bind(settings.host, settings.port, pause))
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tpeak-")))
+        several = settings.processes > 1
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tpeak-"))) if several else None
         children = Children(listener, folder, count=settings.processes, idle_timeout_s=settings.idle_timeout_s)
         stack.callback(children.end)
         children.spawn()

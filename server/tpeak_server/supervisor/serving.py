@@ -59,7 +59,7 @@ def main() -> int:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     watch = IdleWatch(create_app(database_url=order["database_url"], token=order["token"]))
-    neighbours = Neighbours(Path(order["folder"]), order["place"], order["count"]) if order["count"] > 1 else None
+    neighbours = Neighbours(Path(order["folder"]), order["place"], order["count"]) if order["folder"] else None
     server = DrainingServer(watch, order["idle_timeout_s"], neighbours)
     threading.Thread(target=_stop_with_parent, args=(server, parent), daemon=True).start()
     server.run(sockets=[socket.socket(fileno=order["listener"])])

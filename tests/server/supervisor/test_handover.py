@@ -25,12 +25,13 @@ class Place:
 
     def __init__(self, folder: Path, place: int, listener: socket.socket) -> None:
         self.place = place
+        self._address = folder / str(place)
         self.server = DrainingServer(IdleWatch(self._answer), None, Neighbours(folder, place, 2))
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener.dup()]}, daemon=True)
         self._thread.start()
 
     def expect_started(self) -> None:
-        while not self.server.started:
+        while not self._address.exists():
             self._thread.join(0.01)
             assert self._thread.is_alive()
 
