@@ -50,7 +50,9 @@ def main() -> None:
     began, cpu_began = time.perf_counter(), time.process_time()
     measured = uvloop.run(run(address_of(Path(connect_file)), made(**json.loads(spec))))
     measured.load_s, measured.load_cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
-    print(json.dumps(asdict(measured)))
+    # Buffered in any case: where Python runs unbuffered, print() loses what a pipe does not take at once.
+    with open(sys.stdout.fileno(), "w", closefd=False) as answer:
+        json.dump(asdict(measured), answer)
 
 
 if __name__ == "__main__":

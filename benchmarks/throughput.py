@@ -36,7 +36,7 @@ def main() -> int:
     sheet = Sheet()
     with tempfile.TemporaryDirectory() as temporary:
         seeds = Seeds(given.seeds or Path(temporary), given.processes)
-        experiments = Experiments(seeds, params=given.params, seconds=given.seconds)
+        experiments = Experiments(seeds, params=given.params, seconds=given.seconds, at_once=given.at_once)
         if given.overload:
             _overload(given, experiments, sheet)
         else:
@@ -64,6 +64,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=300.0, help="cycles/s of the open loop")
     parser.add_argument("--open-workers", type=int, default=1000, help="connected in the open loop")
     parser.add_argument("--cold-trials", type=int, default=COLD_TRIALS, help="of the study whose memory is looked at")
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="studies among which a closed loop's workers are divided"
+    )
     parser.add_argument("--processes", type=int, default=1, help="of the server, on the one PostgreSQL")
     parser.add_argument("--seeds", type=Path, metavar="FOLDER", help="keeps seeded databases for the next time")
     parser.add_argument("--json", type=Path, metavar="FILE")

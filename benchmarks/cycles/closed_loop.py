@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ from server import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedLoop:
-    """Drives the studies, by their paths, one after the other: `warmup` cycles that do not count, then `cycles` that
-    do, over all workers. No study is begun, and the one under way is left, when `seconds` have been counted.
+    """Drives the studies, by their paths, `at_once` at a time, among which the workers are divided: `warmup` cycles that
+    do not count, then `cycles` that do, over all workers. No study is begun, and those under way are left, when
+    `seconds` have been counted.
     """
 
     studies: list[str]
@@ -22,10 +24,11 @@ class ClosedLoop:
     cycles: int = 400
     warmup: int = 100
     seconds: float = 10.0
+    at_once: int = 1
 
 
 class Round:
-    """One study's cycles: begun until enough have ended, counted after the warm-up."""
+    """The cycles of studies that are driven at the same time: begun until enough have ended, counted after the warm-up."""
 
     def __init__(self, loop: ClosedLoop, measured: Measured) -> None:
         self._warm = loop.warmup
@@ -58,10 +61,12 @@ async def run(address: Address, loop: ClosedLoop) -> Measured:
     """What the cycles that counted took."""
     measured = Measured()
     connections = await connected(address, loop.workers)
-    for study in loop.studies:
+    for first in range(0, len(loop.studies), loop.at_once):
         if measured.seconds < loop.seconds:
             round_ = Round(loop, measured)
-            await asyncio.gather(*(_worker(one, study, f"bench-{n}", round_) for n, one in enumerate(connections)))
+            studies = itertools.cycle(loop.studies[first : first + loop.at_once])
+            workers = zip(connections, studies, strict=False)
+            await asyncio.gather(*(_worker(one, study, f"bench-{n}", round_) for n, (one, study) in enumerate(workers)))
     measured.refused = sum(connection.refused for connection in connections)
     for connection in connections:
         connection.close()

@@ -43,15 +43,16 @@ class Cold:
 
 
 class Experiments:
-    """Runs over the seeds, with studies of `params` parameters; a run counts for `seconds`. `commits` grows by the
-    machine's speed, measured before each run.
+    """Runs over the seeds, with studies of `params` parameters; a run counts for `seconds`, and a closed loop drives
+    `at_once` studies at the same time. `commits` grows by the machine's speed, measured before each run.
     """
 
-    def __init__(self, seeds: Seeds, *, params: int, seconds: float) -> None:
+    def __init__(self, seeds: Seeds, *, params: int, seconds: float, at_once: int = 1) -> None:
         self.commits: list[float] = []
         self._seeds = seeds
         self._params = params
         self._seconds = seconds
+        self._at_once = at_once
 
     def closed(self, trials: int, workers: int) -> Measured:
         """A closed loop in studies of so many trials."""
@@ -64,8 +65,9 @@ class Experiments:
                     studies=studies,
                     workers=workers,
                     warmup=warmup,
-                    cycles=max(counted, workers),
+                    cycles=max(counted * self._at_once, workers),
                     seconds=self._seconds,
+                    at_once=self._at_once,
                 ),
             )
 
