@@ -14,8 +14,8 @@ from server import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedLoop:
-    """Drives the studies, by their paths, `at_once` at a time, among which the workers are divided: `warmup` cycles that
-    do not count, then `cycles` that do, over all workers. No study is begun, and those under way are left, when
+    """Drives the studies, by their paths, `at_once` at a time, among which the workers are divided: `warmup` cycles
+    that do not count, then `cycles` that do, over all workers. No study is begun, and those under way are left, when
     `seconds` have been counted.
     """
 
@@ -28,7 +28,7 @@ class ClosedLoop:
 
 
 class Round:
-    """The cycles of studies that are driven at the same time: begun until enough have ended, counted after the warm-up."""
+    """The cycles of studies driven at the same time: begun until enough have ended, counted after the warm-up."""
 
     def __init__(self, loop: ClosedLoop, measured: Measured) -> None:
         self._warm = loop.warmup

@@ -23,12 +23,13 @@ def test_small_studies_are_several(trials: int, studies: int) -> None:
 def test_all_loads_measure_a_server_on_a_copy_of_the_seed(tmp_path: Path) -> None:
     with Seeds(tmp_path).served(Seed(trials=20, params=2, studies=2)) as (running, studies):
         closed = drive(running.address, ClosedLoop(studies=studies, workers=3, cycles=10, warmup=3))
+        both = drive(running.address, ClosedLoop(studies=studies, workers=3, cycles=10, warmup=3, at_once=2))
         opened = drive(running.address, OpenLoop(studies=studies, workers=5, rate=20.0, warmup_s=0.5, seconds=1.0))
         names = ["seeded-0", "seeded-1"]
         clients = crew_of_tpeak(running.address, names, trials=20, params=2, seconds=1.0)
         assert resident_mib(running.pid) > 20.0
-    assert closed.cycles == 20
-    for found in (closed, opened, clients):
+    assert (closed.cycles, both.cycles) == (20, 10)
+    for found in (closed, both, opened, clients):
         assert found.cycles > 0
         assert min(*found.ask, *found.report, *found.tell) > 0.0
     assert (opened.refused, opened.unfinished) == (0, 0)
