@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 
 from tpeak_server.domain.errors import DatabaseUnavailable, InvalidValue, NotRunning
 from tpeak_server.storage import database as storage
+from tpeak_server.storage import finished
 from tpeak_server.storage.database import POOL_SIZE, Database, Driver, driver
 
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -336,6 +337,20 @@ def test_a_reader_sees_one_snapshot_and_writes_nothing(database_url: str, sql: S
         return counts
 
     assert (run(database_url, read), noted()) == ([0, 0], [1, 1])
+
+
+@pytest.mark.parametrize("statement", [finished.GROUPS, finished.REPORTS])
+def test_a_reader_goes_through_no_table_again_and_again_though_nobody_has_analyzed_it(
+    database_url: str, sql: Sql, statement: str
+) -> None:
+    sql("DELETE FROM pg_statistic WHERE starelid IN ('trials'::regclass, 'leases'::regclass, 'reports'::regclass)")
+
+    async def plan(database: Database) -> str:
+        async with database.reading() as connection:
+            rows = await connection.execute(f"EXPLAIN {statement}", {"study": 1, "first": 0, "last": 2499})
+            return "\n".join(row[0] for row in await rows.fetchall())
+
+    assert "Nested Loop" not in run(database_url, plan)
 
 
 def test_a_reader_whose_backend_dies_is_told_to_try_again_and_then_succeeds(database_url: str) -> None:
