@@ -1,21 +1,30 @@
-"""Finds COMMITs in what a client sends to PostgreSQL, so that a proxy can strike at that very moment."""
+"""Finds what commits in what a client sends to PostgreSQL, so that a proxy can strike at that very moment."""
 
 from __future__ import annotations
 
+import re
 import struct
+
+WRITES = re.compile(rb"\b(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 class CommitWatch:
-    """The messages of one connection's client. A COMMIT is a simple query, or parsed, bound and executed."""
+    """The messages of one connection's client: simple queries, and what is parsed, bound and executed.
+
+    A COMMIT commits, and so does a statement that writes outside of a transaction.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._started = False
-        self._commits: set[bytes] = set()
-        self._bound = False
+        self._within = False
+        """Whether a transaction is under way."""
+        self._parsed: dict[bytes, bytes] = {}
+        """The queries, by the names of their statements."""
+        self._bound = b""
 
     def feed(self, data: bytes) -> bool:
-        """Whether a COMMIT ended in these bytes."""
+        """Whether what commits ended in these bytes."""
         self._buffer += data
         found = False
         while (part := self._next()) is not None:
@@ -38,14 +47,18 @@ class CommitWatch:
 
     def _take(self, kind: bytes, payload: bytes) -> bool:
         if kind == b"Q":
-            return _is_commit(payload.rstrip(b"\0"))
+            return self._executed(payload.rstrip(b"\0"))
         if kind == b"P":
             name, query, _ = payload.split(b"\0", 2)
-            (self._commits.add if _is_commit(query) else self._commits.discard)(name)
+            self._parsed[name] = query
         elif kind == b"B":
-            self._bound = payload.split(b"\0", 2)[1] in self._commits
-        return kind == b"E" and self._bound
+            self._bound = self._parsed.get(payload.split(b"\0", 2)[1], b"")
+        return kind == b"E" and self._executed(self._bound)
 
-
-def _is_commit(query: bytes) -> bool:
-    return query.strip(b" ;\n").upper() == b"COMMIT"
+    def _executed(self, query: bytes) -> bool:
+        """Whether that commits."""
+        verb = query.strip(b" ;\n").upper()
+        if verb.startswith((b"BEGIN", b"COMMIT", b"ROLLBACK")):
+            self._within = verb.startswith(b"BEGIN")
+            return verb == b"COMMIT"
+        return not self._within and WRITES.search(query) is not None

@@ -1,4 +1,4 @@
-"""COMMITs in the stream of a PostgreSQL client."""
+"""What commits in the stream of a PostgreSQL client."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ def run(name: bytes = b"") -> bytes:
         (parse(b"COMMIT", b"c") + parse(b"SELECT 1") + run(), False),
         (parse(b"COMMIT", b"c") + parse(b"SELECT 1") + run() + run(b"c"), True),
         (parse(b"COMMIT") + parse(b"SELECT 1") + run(), False),
+        (parse(b"WITH a AS (UPDATE t SET x = 1) SELECT 1", b"w") + run(b"w"), True),
+        (message(b"Q", b"BEGIN ISOLATION LEVEL READ COMMITTED\0") + parse(b"UPDATE t SET x = 1") + run(), False),
+        (parse(b"BEGIN") + run() + parse(b"ROLLBACK") + run() + parse(b"INSERT INTO t VALUES (1)") + run(), True),
+        (parse(b"SELECT x FROM t") + run(), False),
     ],
 )
 def test_a_commit_is_what_is_carried_out(sent: bytes, commits: bool) -> None:
