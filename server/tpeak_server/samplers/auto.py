@@ -64,10 +64,10 @@ class AutoSampler:
         found = sampler.explain(view, space, pending, stream, fixed=fixed)
         return replace(found, suggestion=_with_reason(found.suggestion, reason))
 
-    def labours(self, view: View, space: Space) -> bool:
+    def labours(self, view: View, space: Space, pending: Mapping[str, Floats]) -> bool:
         """Whether a suggestion takes much longer than one of TPE; see the seam."""
-        sampler, _ = self._chosen(view, space, {})
-        return sampler is self._gp and self._gp.labours(view, space)
+        sampler, _ = self._chosen(view, space, pending)
+        return sampler is self._gp and self._gp.labours(view, space, pending)
 
     def _chosen(self, view: View, space: Space, pending: Mapping[str, Floats]) -> tuple[GPSampler | TPESampler, str]:
         trials = len(view.numbers)

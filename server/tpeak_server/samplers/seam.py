@@ -94,8 +94,8 @@ class Counts(Protocol):
 class Labours(Protocol):
     """A sampler that takes much longer for a suggestion than TPE does."""
 
-    def labours(self, view: View, space: Space) -> bool:
-        """Whether it would for one of this view and space."""
+    def labours(self, view: View, space: Space, pending: Mapping[str, Floats]) -> bool:
+        """Whether it would for one of these arguments."""
         ...
 
 

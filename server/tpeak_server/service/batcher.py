@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -21,9 +21,9 @@ from tpeak_server.service.commands import Ask, Command, Suggest
 from tpeak_server.service.history import History
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.loading import load_history
-from tpeak_server.service.plan import Plan
+from tpeak_server.service.plan import PORTION, Plan
 from tpeak_server.service.prepared import Prepared
-from tpeak_server.service.proposing import Sampling
+from tpeak_server.service.proposing import Sampling, TakesTime
 from tpeak_server.service.verbs import Verbs
 from tpeak_server.storage.database import Database, Driver
 from tpeak_server.storage.history import load_changed, load_trials
@@ -123,7 +123,8 @@ class Batcher:
     async def _sample(self) -> None:
         committing: asyncio.Task[None] | None = None
         while self._to_sample:
-            items = _take(self._to_sample, lambda command: command.alone)
+            most = PORTION if self._verbs.sampling.labours() else MAX_BATCH
+            items = _take(self._to_sample, lambda command: command.alone, most)
             prepared = await self._prepared(items) if items else None
             if committing is not None:
                 await committing
@@ -162,10 +163,10 @@ class Batcher:
 
     async def _prepare(self, items: Sequence[Item]) -> Prepared:
         history = await self._warm()
-        asks = [item.command for item in items if isinstance(item.command, Ask)]
-        suggests = [item.command for item in items if isinstance(item.command, Suggest)]
+        if not self._alone and self._verbs.sampling.labours():
+            return Prepared()  # another replica will have taken the numbers: it is drawn under the lock
         self._fit_ahead(history)
-        plan = self._verbs.sampling.plan(history, asks, suggests, self._in_flight)
+        plan = self._verbs.sampling.plan(history, *_asks_and_suggests(items), self._in_flight)
         if plan.heavy:
             return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
         prepared = Prepared()
@@ -193,7 +194,7 @@ class Batcher:
 
     async def _commit(self) -> None:
         while self._to_commit:
-            items = _take(self._to_commit, self._is_alone)
+            items = _take(self._to_commit, self._is_alone, MAX_BATCH)
             try:
                 await self._commit_batch(items)
             except (DatabaseUnavailable, StudyNotFound) as error:
@@ -225,7 +226,10 @@ class Batcher:
         async def unlocked(connection: Driver) -> tuple[Ledger, list[Any]]:
             self._check_database()
             ledger = Ledger(unread(history.clock), history)
-            answers = self._carry_out(ledger, items, taken)
+            try:
+                answers = self._carry_out(ledger, items, taken)
+            except TakesTime as error:
+                raise OutOfDate from error
             if not ledger.changes.hot:
                 raise OutOfDate
             await write(connection, self.study_id, history.clock.seq, ledger.changes)
@@ -245,7 +249,12 @@ class Batcher:
                 whole = await load_trials(connection, self.study_id, sorted(wanted.whole))
                 rows.whole = {record.trial.number: record for record in whole.records}
             ledger = Ledger(rows, history)
-            answers = self._carry_out(ledger, items, taken)
+            try:
+                answers = self._carry_out(ledger, items, taken)
+            except TakesTime:
+                drawn = await self._drawn_under_lock(items, history, rows.asks)
+                ledger = Ledger(rows, history)
+                answers = self._carry_out(ledger, items, taken, drawn)
             await save(connection, self.study_id, rows.clock.seq, ledger.changes)
             return ledger, answers
 
@@ -278,20 +287,40 @@ class Batcher:
                 pass
         return await self._database.transaction(locked)
 
-    def _carry_out(self, ledger: Ledger, items: Sequence[Item], taken: Sequence[tuple[Prepared, int]]) -> list[Any]:
-        """The answers, errors of the domain among them; `taken` undoes what an earlier try took of the samples."""
+    async def _drawn_under_lock(self, items: Sequence[Item], history: History, answered: Container[str]) -> Prepared:
+        """The samples for a batch whose own are of no use, drawn in a thread; repetitions of asks need none.
+
+        The history is the latest there is: the study waits, and other studies do not.
+        """
+        history.take_back()
+        asks, suggests = _asks_and_suggests(items)
+        new = [ask for ask in asks if ask.request_id not in answered]
+        plan = self._verbs.sampling.plan(history, new, suggests, ())
+        return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw_under_lock)
+
+    def _carry_out(
+        self,
+        ledger: Ledger,
+        items: Sequence[Item],
+        taken: Sequence[tuple[Prepared, int]],
+        drawn: Prepared | None = None,
+    ) -> list[Any]:
+        """The answers, errors of the domain among them; `taken` undoes what an earlier try took of the samples.
+
+        What was `drawn` since takes their place.
+        """
         for prepared, count in taken:
             prepared.rewind(count)
         if len(items) > 1 and any(self._is_alone(item.command) for item in items):
             raise Crowded  # another replica has changed the sampler
         ledger.history.take_back()  # of an earlier try
-        answers = [self._answer(ledger, item) for item in items]
+        answers = [self._answer(ledger, item.command, drawn or item.prepared) for item in items]
         ledger.close()
         return answers
 
-    def _answer(self, ledger: Ledger, item: Item) -> Any:
+    def _answer(self, ledger: Ledger, command: Command, prepared: Prepared) -> Any:
         try:
-            return self._verbs.carry_out(ledger, item.command, item.prepared)
+            return self._verbs.carry_out(ledger, command, prepared)
         except DomainError as error:
             return error
 
@@ -326,12 +355,19 @@ class Batcher:
         return task is not None and not task.done()
 
 
-def _take(queue: deque[Item], alone: Callable[[Command], bool]) -> list[Item]:
-    """Up to MAX_BATCH items off the queue, without those whose requester has gone before they began."""
+def _take(queue: deque[Item], alone: Callable[[Command], bool], most: int) -> list[Item]:
+    """Up to so many items off the queue, without those whose requester has gone before they began."""
     items: list[Item] = []
-    while queue and len(items) < MAX_BATCH and not (items and (alone(queue[0].command) or alone(items[0].command))):
+    while queue and len(items) < most and not (items and (alone(queue[0].command) or alone(items[0].command))):
         items.append(queue.popleft())
     return [item for item in items if not item.answer.cancelled()]
+
+
+def _asks_and_suggests(items: Sequence[Item]) -> tuple[list[Ask], list[Suggest]]:
+    """What a sampler has to do with."""
+    commands = [item.command for item in items]
+    asks = [command for command in commands if isinstance(command, Ask)]
+    return asks, [command for command in commands if isinstance(command, Suggest)]
 
 
 def _known(items: Sequence[Item], history: History) -> bool:

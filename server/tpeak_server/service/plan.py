@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.errors import Invalid
@@ -44,7 +44,7 @@ class Plan:
     def heavy(self) -> bool:
         """Whether a portion takes so long that it is work for a thread."""
         drawn = [*(scene for scene, _ in self.scenes), *(scene for *_, scene in self.late)]
-        if self.labours is not None and any(self.labours.labours(scene.view, scene.space) for scene in drawn):
+        if any(takes_time(self.labours, scene) for scene in drawn):
             return True
         return any(scene.cells > LIGHT for scene in drawn if scene.view is not self.fitted)
 
@@ -52,6 +52,10 @@ class Plan:
         """Draws everything; may run in a thread."""
         *_, prepared = self.portions()
         return prepared
+
+    def draw_under_lock(self) -> Prepared:
+        """The same, where the study's lock was held since before it was planned."""
+        return replace(self.draw(), under_lock=True)
 
     def portions(self) -> Iterator[Prepared]:
         """Draws everything, and gives after each portion what there is then: everything at last."""
@@ -78,6 +82,11 @@ class Plan:
                 value = draw_late(self.sampler, self.seed, suggest, known, scene)
                 late[suggest.number, suggest.name] = ((known, suggest.distribution), value)
         return late
+
+
+def takes_time(labours: Labours | None, scene: Scene) -> bool:
+    """Whether a suggestion for the scene takes much longer than one of TPE."""
+    return labours is not None and labours.labours(scene.view, scene.space, scene.pending)
 
 
 def draw_late(sampler: Sampler, seed: int, suggest: Suggest, known: Mapping[str, float], scene: Scene) -> float:

@@ -34,12 +34,14 @@ class Prepared:
     """Samples drawn ahead: points for the numbers from `first` on, and values for late parameters.
 
     The points were drawn in sight of those of `ahead`, as pending: they are nothing where one of those was not taken.
+    `under_lock` says that nobody can have taken numbers since.
     """
 
     first: int = 0
     points: Sequence[Point] = ()
     late: Mapping[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
     ahead: Sequence[Prepared] = ()
+    under_lock: bool = False
     _taken: int = 0
 
     def take(self, number: int, space: Mapping[str, Distribution]) -> Point | None:

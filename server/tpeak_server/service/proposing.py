@@ -22,7 +22,7 @@ from tpeak_server.samplers.seam import Counts, Labours, Sampler, Stream, innermo
 from tpeak_server.service.commands import Ask, Suggest
 from tpeak_server.service.history import KEPT_PROPOSALS, History
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.service.plan import LIGHT, Plan, draw_late, point_of
+from tpeak_server.service.plan import LIGHT, Plan, draw_late, point_of, takes_time
 from tpeak_server.service.prepared import Point, Prepared
 from tpeak_server.service.scenes import (
     Scene,
@@ -37,6 +37,10 @@ from tpeak_server.service.scenes import (
 LAG = 0.02
 MAX_LAG = 100
 """How many finished trials, as a share of those seen and at most, a scene may miss before it is set anew."""
+
+
+class TakesTime(Exception):
+    """What was to be drawn under the lock takes longer than the event loop may be away."""
 
 
 class Sampling:
@@ -106,7 +110,7 @@ class Sampling:
         if scene.forgotten != history.forgotten or _missed(scene, history) <= _allowed(scene, self._lag):
             return None
         upcoming = scene_of(history, scene.space)
-        if self._labours is not None and self._labours.labours(upcoming.view, upcoming.space):
+        if takes_time(self._labours, upcoming):
             return None
         self._next = upcoming
         return Plan(
@@ -137,6 +141,10 @@ class Sampling:
         self.sampler(study)
         return self._walks
 
+    def labours(self) -> bool:
+        """Whether the last suggestion took much longer than one of TPE, so that the next most likely will."""
+        return self._scene is not None and takes_time(self._labours, self._scene)
+
     def scene(self, history: History, space: Mapping[str, Distribution]) -> Scene:
         """The scene for new points: the last one while it is fresh enough, with what was created since as pending."""
         if self.walks(history.study):
@@ -157,12 +165,16 @@ class Sampling:
         allowed = _allowed(scene, self._lag)
         return _missed(scene, history) > (allowed if self._next is None else 2 * allowed)
 
-    def points_under_lock(self, ledger: Ledger, first: int, count: int, space: Mapping[str, Distribution]) -> Prepared:
+    def points_under_lock(
+        self, ledger: Ledger, first: int, count: int, space: Mapping[str, Distribution], *, at_last: bool
+    ) -> Prepared:
         """Points for that many numbers from `first` on, which see the trials that this batch has created.
 
-        Fewer where nothing is left: that is never said of a scene which is not the latest.
+        Fewer where nothing is left: that is never said of a scene which is not the latest. Raises TakesTime, unless a
+        thread has drawn under this lock `at_last`, and even that did not foresee these numbers.
         """
         scene = self.scene(ledger.history, space)
+        self._refuse_labour(scene, at_last=at_last)
         points = self._points(ledger, scene, first, 1 if self.walks(ledger.study) else count)
         if len(points) < count and scene.seq != ledger.history.clock.seq:
             self._scene = None
@@ -177,12 +189,19 @@ class Sampling:
         drawn = sampler.suggest(scene.view, scene.space, pending, streams)
         return [point_of(suggestion, scene, sampler) for suggestion in drawn]
 
-    def value_under_lock(self, ledger: Ledger, suggest: Suggest, known: Mapping[str, float]) -> float:
-        """A value for a late parameter, conditional on what the trial has."""
+    def value_under_lock(
+        self, ledger: Ledger, suggest: Suggest, known: Mapping[str, float], *, at_last: bool
+    ) -> float:
+        """A value for a late parameter, conditional on what the trial has. Raises TakesTime as `points_under_lock`."""
         scene = late_scene(ledger.history, ledger.record(suggest.number), suggest, known)
+        self._refuse_labour(scene, at_last=at_last)
         if self.walks(ledger.study):
             scene = walkers_scene(ledger.history, scene.space)
         return draw_late(self.sampler(ledger.study), ledger.study.seed, suggest, known, scene)
+
+    def _refuse_labour(self, scene: Scene, *, at_last: bool) -> None:
+        if not at_last and takes_time(self._labours, scene):
+            raise TakesTime
 
 
 def _missed(scene: Scene, history: History) -> int:

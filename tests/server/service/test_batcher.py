@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
+import threading
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import pytest
 
 from tpeak_server.domain.distributions import FloatDistribution
 from tpeak_server.domain.trial import TrialState
+from tpeak_server.samplers.gp.surrogate import Surrogate, Surrogates
 from tpeak_server.service import batcher
 from tpeak_server.service.application import Application
 from tpeak_server.service.asking import Asked
@@ -18,6 +20,7 @@ from tpeak_server.service.commands import Ask, Tell
 from tpeak_server.service.studies import NewStudy
 
 SPACE = {"x": FloatDistribution(low=0.0, high=1.0)}
+TPE = {"name": "tpe"}
 
 
 def test_no_ask_is_left_waiting_however_it_falls_between_two_groups(database_url: str) -> None:
@@ -68,6 +71,39 @@ def test_numbers_foreseen_wrongly_are_sampled_again_under_the_lock(database_url:
     assert asyncio.run(asyncio.wait_for(both(), 60)) == list(range(160))
 
 
+def test_what_takes_its_time_is_drawn_by_a_thread_though_another_server_takes_the_numbers(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[bool] = []
+    of = Surrogates.of
+
+    def noting(self: Surrogates, *arguments: Any) -> Surrogate:
+        fitted.append(threading.current_thread() is threading.main_thread())
+        return of(self, *arguments)
+
+    monkeypatch.setattr(Surrogates, "of", noting)
+
+    async def both() -> list[int]:
+        first, second = Application(database_url), Application(database_url)
+        study = await _study(first, "laborious", {"name": "gp", "n_startup_trials": 1})
+
+        async def worker(app: Application, name: str) -> list[int]:
+            numbers = []
+            for cycle in range(5):
+                asked: Asked = await app.submit(study, _ask(f"{name}-{cycle}"))
+                numbers.append(asked.trials[0].record.trial.number)
+                await app.submit(study, _complete(asked))
+            return numbers
+
+        jobs = [worker(app, f"{place}-{n}") for place, app in enumerate((first, second)) for n in range(4)]
+        found = await asyncio.gather(*jobs)
+        await asyncio.gather(first.stop(), second.stop())
+        return sorted(itertools.chain(*found))
+
+    assert asyncio.run(asyncio.wait_for(both(), 60)) == list(range(40))
+    assert set(fitted) == {False}
+
+
 def test_what_comes_to_a_full_queue_is_refused_and_the_rest_is_answered(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,9 +151,9 @@ def _run(database_url: str, name: str, work: Any) -> Any:
     return asyncio.run(bounded)
 
 
-async def _study(app: Application, name: str) -> int:
+async def _study(app: Application, name: str, sampler: Mapping[str, Any] = TPE) -> int:
     created = await app.studies.create(
-        NewStudy(request_id=name, name=name, settings={"sampler": {"name": "tpe"}}, load_if_exists=False)
+        NewStudy(request_id=name, name=name, settings={"sampler": sampler}, load_if_exists=False)
     )
     return created.study.id
 

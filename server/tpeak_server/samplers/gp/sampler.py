@@ -54,7 +54,7 @@ class GPSampler:
             lambda pending, some: self._draw(view, space, pending, some, given),
         )  # fmt: skip
 
-    def labours(self, view: View, space: Space) -> bool:
+    def labours(self, view: View, space: Space, pending: Mapping[str, Floats]) -> bool:
         """Whether a suggestion takes much longer than one of TPE; see the seam."""
         return finished(view) >= self.n_startup_trials and not _has_one_point(space)
 
