@@ -18,9 +18,9 @@ from tpeak_server.api.replies import reply
 from tpeak_server.api.streaming import LinesResponse, PackedResponse, packed_lines
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.study import from_path
+from tpeak_server.domain.which import Which
 from tpeak_server.service import commands
 from tpeak_server.service.application import SCHEMA, Application
-from tpeak_server.service.reading import Which
 from tpeak_server.service.studies import resolved
 
 FEATURES: list[str] = ["columns"]

@@ -189,9 +189,7 @@ class Sampling:
         drawn = sampler.suggest(scene.view, scene.space, pending, streams)
         return [point_of(suggestion, scene, sampler) for suggestion in drawn]
 
-    def value_under_lock(
-        self, ledger: Ledger, suggest: Suggest, known: Mapping[str, float], *, at_last: bool
-    ) -> float:
+    def value_under_lock(self, ledger: Ledger, suggest: Suggest, known: Mapping[str, float], *, at_last: bool) -> float:
         """A value for a late parameter, conditional on what the trial has. Raises TakesTime as `points_under_lock`."""
         scene = late_scene(ledger.history, ledger.record(suggest.number), suggest, known)
         self._refuse_labour(scene, at_last=at_last)

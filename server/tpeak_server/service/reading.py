@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from tpeak_server.domain.errors import DatabaseUnavailable, Invalid, NoCompleteTrial, StudyNotFound, TrialNotFound
+from tpeak_server.domain.errors import Invalid, NoCompleteTrial, StudyNotFound, TrialNotFound
 from tpeak_server.domain.trial import Interned, TrialRecord
+from tpeak_server.domain.which import Which
 from tpeak_server.service.aside import aside
 from tpeak_server.service.columns import TrialColumns, trial_columns
 from tpeak_server.storage import studies, trials
@@ -25,29 +25,6 @@ class Page:
     interned: Mapping[int, Interned]
     next: int | None
     seq: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Which:
-    """Trials above the number `after`, in these states or any, changed after `since_seq` or ever."""
-
-    after: int = -1
-    states: Sequence[str] | None = None
-    since_seq: int | None = None
-    min_seq: int = 0
-
-    def filters(self) -> dict[str, Any]:
-        """What the tables are asked."""
-        return {"after": self.after, "states": self.states, "since_seq": self.since_seq}
-
-    def beyond(self, after: int) -> Which:
-        """The same from another number on."""
-        return replace(self, after=after)
-
-    def check(self, seq: int) -> None:
-        """Raises DatabaseUnavailable where what is read ends before `min_seq`: a standby that lags behind."""
-        if seq < self.min_seq:
-            raise DatabaseUnavailable(f"the study is read at seq {seq}, before {self.min_seq}; try again")
 
 
 class Reading:
@@ -67,7 +44,7 @@ class Reading:
     async def trials(self, study_id: int, which: Which, limit: int) -> Page:
         """Those trials, at most so many; `next` continues where there may be more. Raises as `Which.check`."""
         async with self._database.reading() as connection:
-            numbers = await trials.page(connection, study_id, **which.filters(), limit=limit)
+            numbers = await trials.page(connection, study_id, which, limit)
             page = await _page(connection, study_id, [])
             records: list[TrialRecord] = []
             async for rows in load_rows(connection, study_id, numbers):
@@ -78,7 +55,7 @@ class Reading:
     async def columns(self, study_id: int, which: Which, limit: int) -> TrialColumns:
         """State, values and parameters of those trials, at most so many; `next` as in `trials`."""
         async with self._database.reading() as connection:
-            rows = await load_params(connection, study_id, **which.filters(), limit=limit)
+            rows = await load_params(connection, study_id, which, limit)
         which.check(rows.seq)
         return await aside(trial_columns, rows)
 
@@ -103,7 +80,7 @@ class Reading:
 
     async def _whole_page(self, study_id: int, which: Which) -> TrialColumns:
         async with self._database.reading() as connection:
-            rows = await load_page(connection, study_id, **which.filters())
+            rows = await load_page(connection, study_id, which)
         which.check(rows.seq)
         return await aside(trial_columns, rows)
 

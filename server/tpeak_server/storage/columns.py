@@ -12,6 +12,7 @@ from typing import Any
 
 from tpeak_server.domain.errors import StudyNotFound
 from tpeak_server.domain.trial import Interned, TrialRecord
+from tpeak_server.domain.which import Which
 from tpeak_server.storage import trials
 from tpeak_server.storage.database import Driver
 from tpeak_server.storage.history import CLOCK, INTERNED, load_trials
@@ -106,36 +107,21 @@ class ColumnRows:
     resumed: Sequence[TrialRecord] = ()
 
 
-async def load_page(
-    connection: Driver,
-    study_id: int,
-    *,
-    after: int,
-    states: Sequence[str] | None,
-    since_seq: int | None,
-) -> ColumnRows:
-    """All of as many trials above `after` as are not too much at once. Raises StudyNotFound."""
-    which = await trials.sizes(connection, study_id, after=after, limit=PAGE, states=states, since_seq=since_seq)
-    weights = {number: TRIAL_WEIGHT + size for number, size in which.items()}
-    (statement,), keys = _of_page(study_id, list(which), WEIGHTS)
+async def load_page(connection: Driver, study_id: int, which: Which) -> ColumnRows:
+    """All of as many of those trials as are not too much at once. Raises StudyNotFound."""
+    sizes = await trials.sizes(connection, study_id, which, PAGE)
+    weights = {number: TRIAL_WEIGHT + size for number, size in sizes.items()}
+    (statement,), keys = _of_page(study_id, list(sizes), WEIGHTS)
     for number, weight in await (await connection.execute(statement, keys)).fetchall():
         weights[number] += int(weight)
     numbers = _fitting(weights)
-    whole = len(numbers) == len(which) < PAGE
+    whole = len(numbers) == len(sizes) < PAGE
     return await _rows(connection, study_id, numbers, None if whole else numbers[-1], rest=True)
 
 
-async def load_params(
-    connection: Driver,
-    study_id: int,
-    *,
-    after: int,
-    limit: int,
-    states: Sequence[str] | None,
-    since_seq: int | None,
-) -> ColumnRows:
-    """`limit` trials above `after` without their reports and the like. Raises StudyNotFound."""
-    numbers = await trials.page(connection, study_id, after=after, limit=limit, states=states, since_seq=since_seq)
+async def load_params(connection: Driver, study_id: int, which: Which, limit: int) -> ColumnRows:
+    """At most so many of those trials without their reports and the like. Raises StudyNotFound."""
+    numbers = await trials.page(connection, study_id, which, limit)
     return await _rows(connection, study_id, numbers, numbers[-1] if len(numbers) == limit else None, rest=False)
 
 

@@ -30,7 +30,7 @@ BY_KEY = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
 """A writer finds every row by its key. A prepared plan outlives the size that the tables had when it was made: one from
 their first minute would scan them for ever."""
 
-IN_ONE_PASS = " -c enable_nestloop=off"
+WITHOUT_LOOPS = " -c enable_nestloop=off"
 """A reader joins whole studies. Of one that is newer than the tables' statistics PostgreSQL expects a row, and would go
 through the other table once for each of thousands: 4 s for what takes 7 ms."""
 
@@ -84,7 +84,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.writers = _engine(url, SESSION + BY_KEY)
-        self.readers = _engine(url, SESSION + IN_ONE_PASS)
+        self.readers = _engine(url, SESSION + WITHOUT_LOOPS)
         self.breaks = 0
         self._trouble: str | None = None
         self._exporters = create_async_engine(

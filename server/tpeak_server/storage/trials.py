@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from tpeak_server.domain.which import Which
 from tpeak_server.storage.database import Driver
 
 WHICH = """
@@ -31,31 +31,15 @@ ORDER BY %(sign)s::float8 * values[1], number LIMIT 1
 """
 
 
-async def page(
-    connection: Driver,
-    study_id: int,
-    *,
-    after: int,
-    limit: int,
-    states: Sequence[str] | None,
-    since_seq: int | None,
-) -> list[int]:
-    """Trial numbers above `after`, in order, of these states and changed after the seq."""
-    keys = _keys(study_id, after, limit, states, since_seq)
+async def page(connection: Driver, study_id: int, which: Which, limit: int) -> list[int]:
+    """The numbers of those trials, in order, at most so many."""
+    keys = _keys(study_id, which, limit)
     return [row[0] for row in await (await connection.execute(PAGE, keys)).fetchall()]
 
 
-async def sizes(
-    connection: Driver,
-    study_id: int,
-    *,
-    after: int,
-    limit: int,
-    states: Sequence[str] | None,
-    since_seq: int | None,
-) -> dict[int, int]:
+async def sizes(connection: Driver, study_id: int, which: Which, limit: int) -> dict[int, int]:
     """For each trial of the `page` how many parameters were proposed, in order of numbers."""
-    cursor = await connection.execute(SIZES, _keys(study_id, after, limit, states, since_seq), binary=True)
+    cursor = await connection.execute(SIZES, _keys(study_id, which, limit), binary=True)
     return dict(await cursor.fetchall())
 
 
@@ -65,11 +49,11 @@ async def best(connection: Driver, study_id: int, sign: float) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _keys(study_id: int, after: int, limit: int, states: Sequence[str] | None, since_seq: int | None) -> dict[str, Any]:
+def _keys(study_id: int, which: Which, limit: int) -> dict[str, Any]:
     return {
         "study": study_id,
-        "after": after,
+        "after": which.after,
         "limit": limit,
-        "states": None if states is None else list(states),
-        "since": since_seq,
+        "states": None if which.states is None else list(which.states),
+        "since": which.since_seq,
     }

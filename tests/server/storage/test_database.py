@@ -196,7 +196,7 @@ def test_two_transactions_that_cannot_both_be_serial_are_both_done_in_the_end(da
 
     run(database_url, both)
     assert noted() == [0, 1]
-    assert reads == 3
+    assert reads > 2
 
 
 def test_after_all_backends_have_died_the_work_is_done_at_the_second_try(database_url: str, sql: Sql) -> None:

@@ -17,9 +17,9 @@ from sqlalchemy import make_url
 
 from tpeak_server.domain.distributions import FloatDistribution
 from tpeak_server.domain.trial import TrialState
+from tpeak_server.domain.which import Which
 from tpeak_server.service.application import Application
 from tpeak_server.service.commands import Ask, Heartbeat, ReportSteps, Step, Tell
-from tpeak_server.service.reading import Which
 from tpeak_server.storage.schema import head, migrate, revisions
 
 STUDY = 77
