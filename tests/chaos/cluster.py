@@ -22,6 +22,7 @@ from tests.chaos.proxy import BROKEN, HttpProxy, PostgresProxy, Streams, message
 from tpeak_server.domain.tokens import generate
 from tpeak_server.storage.schema import migrate
 from tpeak_server.supervisor.account import postgres_account
+from tpeak_server.supervisor.children import ONE_THREAD
 from tpeak_server.supervisor.directory import DataDirectory
 from tpeak_server.supervisor.postgres import Postgres
 
@@ -47,7 +48,8 @@ class Server:
 
     def start(self) -> None:
         """Begins to start."""
-        environment = {**clean(), "TPEAK_CHAOS_DATABASE_URL": self._database_url, "TPEAK_CHAOS_TOKEN": self.token}
+        own = {"TPEAK_CHAOS_DATABASE_URL": self._database_url, "TPEAK_CHAOS_TOKEN": self.token}
+        environment = {**clean(), **ONE_THREAD, **own}
         command = [sys.executable, "-m", "tests.chaos.launch", str(self.port), *self._mutant]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)
