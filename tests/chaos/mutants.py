@@ -75,11 +75,11 @@ def asynchronous_commit() -> None:
 
 
 def max_number() -> None:
-    from tpeak_server.service import batcher
+    from tpeak_server.service import committing
     from tpeak_server.storage.database import Database
 
     found: ContextVar[dict[int, int]] = ContextVar("found")
-    load, transaction = batcher.load, Database.transaction
+    load, transaction = committing.load, Database.transaction
 
     async def fresh(database: Database, work: Callable[[Any], Awaitable[Any]]) -> Any:
         async def once(connection: Any) -> Any:
@@ -96,7 +96,7 @@ def max_number() -> None:
         return replace(locked, clock=replace(locked.clock, next_number=found.get()[study_id]))
 
     Database.transaction = fresh  # type: ignore[method-assign, assignment]
-    batcher.load = by_maximum  # type: ignore[assignment]
+    committing.load = by_maximum  # type: ignore[assignment]
 
 
 def no_study_lock() -> None:
@@ -109,21 +109,21 @@ def no_study_lock() -> None:
 
 
 def reply_before_commit() -> None:
-    from tpeak_server.service import batcher
+    from tpeak_server.service import committing
 
-    carry_out = batcher.Batcher._carry_out
+    carry_out = committing.Committing._carry_out
 
-    def hasty(self: Any, ledger: Any, items: Any, taken: Any) -> Any:
-        answers = carry_out(self, ledger, items, taken)
-        for item, answer in zip(items, answers, strict=True):
-            batcher._deliver(item, answer)
+    def hasty(self: Any, ledger: Any, batch: Any, *drawn: Any) -> Any:
+        answers = carry_out(self, ledger, batch, *drawn)
+        for item, answer in zip(batch.items, answers, strict=True):
+            committing._deliver(item, answer)
         return answers
 
-    batcher.Batcher._carry_out = hasty  # type: ignore[method-assign]
+    committing.Committing._carry_out = hasty  # type: ignore[method-assign]
 
 
 def cache_cursor_by_id() -> None:
-    from tpeak_server.service import batcher
+    from tpeak_server.service import committing
     from tpeak_server.storage.history import load_trials
 
     last: dict[int, int] = {}
@@ -135,7 +135,7 @@ def cache_cursor_by_id() -> None:
         last[study_id] = max(numbers, default=last.get(study_id, -1))
         return await load_trials(connection, study_id, numbers)
 
-    batcher.load_changed = newer  # type: ignore[assignment]
+    committing.load_changed = newer  # type: ignore[assignment]
 
 
 def transaction_time() -> None:

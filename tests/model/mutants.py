@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tpeak_server.service import asking, batcher, leasing, reaper, reporting, telling, verbs
+from tpeak_server.service import asking, committing, leasing, reaper, reporting, telling, verbs
 from tpeak_server.service.commands import Expire
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.storage import writing
@@ -91,15 +91,15 @@ def stale_cache_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reply_before_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    carry_out = batcher.Batcher._carry_out
+    carry_out = committing.Committing._carry_out
 
-    def hasty(self: Any, ledger: Any, items: Any, taken: Any) -> Any:
-        answers = carry_out(self, ledger, items, taken)
-        for item, answer in zip(items, answers, strict=True):
-            batcher._deliver(item, answer)
+    def hasty(self: Any, ledger: Any, batch: Any, *drawn: Any) -> Any:
+        answers = carry_out(self, ledger, batch, *drawn)
+        for item, answer in zip(batch.items, answers, strict=True):
+            committing._deliver(item, answer)
         return answers
 
-    monkeypatch.setattr(batcher.Batcher, "_carry_out", hasty)
+    monkeypatch.setattr(committing.Committing, "_carry_out", hasty)
 
 
 MUTANTS: tuple[Patch, ...] = (

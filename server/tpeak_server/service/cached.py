@@ -1,0 +1,42 @@
+"""One study as a server keeps it between transactions: its history, and what samplers and pruners made of that."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tpeak_server.service.history import History
+from tpeak_server.service.loading import load_history
+from tpeak_server.service.verbs import Verbs
+from tpeak_server.storage.database import Database
+
+
+class AnotherDatabase(Exception):
+    """The database may have been restored, or be another server's, since the history was read from it."""
+
+
+class CachedStudy:
+    """The cache of one study, which is read when somebody needs it, and anew after connections were lost."""
+
+    def __init__(self, study_id: int, database: Database) -> None:
+        self.study_id = study_id
+        self.history: History | None = None
+        self.verbs = Verbs()
+        self._database = database
+        self._breaks = 0
+        self._reading = asyncio.Lock()
+
+    async def warm(self) -> History:
+        """The history, read if need be."""
+        async with self._reading:
+            if self._breaks != self._database.breaks:
+                self.history, self.verbs = None, Verbs()
+            if self.history is None:
+                self._breaks = self._database.breaks
+                async with self._database.reading() as connection:
+                    self.history = await load_history(connection, self.study_id)
+            return self.history
+
+    def check_database(self) -> None:
+        """Raises AnotherDatabase where connections were lost since the history was read."""
+        if self._database.breaks != self._breaks:
+            raise AnotherDatabase

@@ -1,0 +1,218 @@
+"""How a batch of a study's commands becomes one transaction, and how its answers are found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
+
+from tpeak_server.domain.changes import Locked, Wanted, unread
+from tpeak_server.domain.errors import DatabaseUnavailable, DomainError
+from tpeak_server.service.cached import AnotherDatabase, CachedStudy
+from tpeak_server.service.commands import Ask, Command, Suggest
+from tpeak_server.service.history import History
+from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.prepared import Prepared
+from tpeak_server.service.proposing import TakesTime
+from tpeak_server.storage.database import Database, Driver
+from tpeak_server.storage.history import load_changed, load_trials
+from tpeak_server.storage.locked import load
+from tpeak_server.storage.writing import OutOfDate, save, write
+
+FRESH_STARTS = 3
+"""How often a batch begins anew because connections were lost; a database that is read-only loses them every time."""
+
+UNSTEADY = "the connections to the database break again and again; send the request again with the same key"
+
+Outcome: TypeAlias = tuple[Ledger, list[Any]]
+"""What a transaction has changed, and the answers."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """A command, who waits for its answer, and what was sampled for it."""
+
+    command: Command
+    answer: asyncio.Future[Any]
+    prepared: Prepared = field(default_factory=Prepared)
+
+
+class Crowded(Exception):
+    """A command that must see the study exactly as it is was put into a transaction with others."""
+
+
+class Batch:
+    """Items on their way into one transaction, which may take several tries."""
+
+    def __init__(self, items: Sequence[Item], history: History) -> None:
+        self.items = items
+        self.history = history
+        self._taken = [(item.prepared, item.prepared.taken) for item in items]
+
+    def take_back(self) -> None:
+        """Undoes what a try took of the samples, and had the curves show: what was not committed was not taken."""
+        for prepared, count in self._taken:
+            prepared.rewind(count)
+        self.history.take_back()
+
+
+class Committing:
+    """Carries out one study's batches.
+
+    `alone` says that no other server has written to the study of late.
+    """
+
+    def __init__(self, study: CachedStudy, database: Database, executor: Executor) -> None:
+        self.alone = True
+        self._study = study
+        self._database = database
+        self._executor = executor
+
+    async def commit(self, items: Sequence[Item]) -> None:
+        """Answers all of them, each with its own error if it has one. Raises what is wrong with the whole batch."""
+        for _ in range(FRESH_STARTS):
+            if await self._committed(items, await self._study.warm()):
+                return
+        raise DatabaseUnavailable(UNSTEADY)
+
+    def shares_nothing(self, command: Command) -> bool:
+        """Whether the command shares its transaction with no other: so do those for a sampler that must see all."""
+        if command.alone or not isinstance(command, (Ask, Suggest)) or self._study.history is None:
+            return command.alone
+        return self._study.verbs.sampling.walks(self._study.history.study)
+
+    async def _committed(self, items: Sequence[Item], history: History) -> bool:
+        """Whether the batch was carried out: not where the database may be one that this history is not of."""
+        batch = Batch(items, history)
+        try:
+            ledger, answers = await self._first_that_fits(batch)
+        except AnotherDatabase:
+            return False
+        except Exception:
+            batch.take_back()
+            raise
+        if not ledger.stale:
+            history.apply(ledger.delta())
+        for item, answer in zip(items, answers, strict=True):
+            _deliver(item, answer)
+        return True
+
+    async def _first_that_fits(self, batch: Batch) -> Outcome:
+        """One round trip where the cache holds all that is needed, two where it does not or is out of date.
+
+        Where another replica has written to the study of late, the cache is taken to be out of date.
+        """
+        if self.alone and _known(batch):
+            try:
+                return await self._database.statement(partial(self._unlocked, batch))
+            except OutOfDate:
+                pass
+        return await self._database.transaction(partial(self._locked, batch))
+
+    async def _unlocked(self, batch: Batch, connection: Driver) -> Outcome:
+        self._study.check_database()
+        clock = batch.history.clock
+        ledger = Ledger(unread(clock), batch.history)
+        try:
+            answers = self._carry_out(ledger, batch)
+        except TakesTime as error:
+            raise OutOfDate from error
+        if not ledger.changes.hot:
+            raise OutOfDate
+        await write(connection, self._study.study_id, clock.seq, ledger.changes)
+        return ledger, answers
+
+    async def _locked(self, batch: Batch, connection: Driver) -> Outcome:
+        rows = await self._read(batch, connection)
+        ledger = Ledger(rows, batch.history)
+        try:
+            answers = self._carry_out(ledger, batch)
+        except TakesTime:
+            drawn = await self._drawn_under_lock(batch, rows.asks)
+            ledger = Ledger(rows, batch.history)
+            answers = self._carry_out(ledger, batch, drawn)
+        await save(connection, self._study.study_id, rows.clock.seq, ledger.changes)
+        return ledger, answers
+
+    async def _read(self, batch: Batch, connection: Driver) -> Locked:
+        """Locks the study, brings the cache up to date and reads what the batch wants beside it."""
+        study_id, history = self._study.study_id, batch.history
+        rows = await load(connection, study_id, wanted := _wanted(batch))
+        self._study.check_database()
+        self.alone = rows.clock.seq == history.clock.seq
+        if not self.alone:
+            history.apply(await load_changed(connection, study_id, history.clock.seq, history.warm))
+            before, wanted = wanted, _wanted(batch)
+            # What the cache seemed to know may have been wrong; what was read is right, under the lock.
+            if wanted != before:
+                rows = await load(connection, study_id, wanted)
+        if wanted.whole:
+            whole = await load_trials(connection, study_id, sorted(wanted.whole))
+            rows.whole = {record.trial.number: record for record in whole.records}
+        return rows
+
+    async def _drawn_under_lock(self, batch: Batch, answered: Container[str]) -> Prepared:
+        """The samples for a batch whose own are of no use, drawn in a thread; repetitions of asks need none.
+
+        The history is the latest there is: the study waits, and other studies do not.
+        """
+        batch.history.take_back()
+        asks, suggests = asks_and_suggests(batch.items)
+        new = [ask for ask in asks if ask.request_id not in answered]
+        plan = self._study.verbs.sampling.plan(batch.history, new, suggests, ())
+        return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw_under_lock)
+
+    def _carry_out(self, ledger: Ledger, batch: Batch, drawn: Prepared | None = None) -> list[Any]:
+        """The answers, errors of the domain among them. What was `drawn` takes the place of the batch's own samples."""
+        batch.take_back()  # of an earlier try
+        if len(batch.items) > 1 and any(self.shares_nothing(item.command) for item in batch.items):
+            raise Crowded  # another replica has changed the sampler
+        answers = [self._answer(ledger, item.command, drawn or item.prepared) for item in batch.items]
+        ledger.close()
+        return answers
+
+    def _answer(self, ledger: Ledger, command: Command, prepared: Prepared) -> Any:
+        try:
+            return self._study.verbs.carry_out(ledger, command, prepared)
+        except DomainError as error:
+            return error
+
+
+def asks_and_suggests(items: Sequence[Item]) -> tuple[list[Ask], list[Suggest]]:
+    """What a sampler has to do with."""
+    commands = [item.command for item in items]
+    asks = [command for command in commands if isinstance(command, Ask)]
+    return asks, [command for command in commands if isinstance(command, Suggest)]
+
+
+def _known(batch: Batch) -> bool:
+    """Whether the cache holds all that these commands need to see: no row, and no time."""
+    commands = [item.command for item in batch.items]
+    if any(isinstance(command, Ask) and _needs_time(command, batch.history) for command in commands):
+        return False
+    return not _wanted(batch).rows
+
+
+def _needs_time(ask: Ask, history: History) -> bool:
+    study, host = history.study, history.hosts.get(ask.host or "")
+    timed = study.timeout_s is not None or study.first_ask_at is None
+    return timed or (host is not None and host.paused_until is not None)
+
+
+def _wanted(batch: Batch) -> Wanted:
+    wanted = Wanted()
+    for item in batch.items:
+        item.command.wants(wanted, batch.history.unfinished.get)
+    return wanted
+
+
+def _deliver(item: Item, answer: Any) -> None:
+    if item.answer.done():
+        return
+    if isinstance(answer, DomainError):
+        item.answer.set_exception(answer)
+    else:
+        item.answer.set_result(answer)
