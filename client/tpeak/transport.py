@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -89,7 +90,8 @@ class Client:
         self._sleep = sleep
         self._clock = clock
         self._jitter = jitter
-        self._opened: tuple[int, httpx.Client] | None = None
+        self._headers = _headers(token)
+        self._opened: tuple[int, httpx.BaseTransport] | None = None
         self._outage_noted = False
         self._failures = 0
         self._meta: tuple[int, Mapping[str, Any]] | None = None  # failures when it was asked for, and what it was
@@ -189,21 +191,36 @@ class Client:
     def _attempt(
         self, method: str, path: str, content: bytes | None, query: Query | None, timeout: httpx.Timeout
     ) -> Any:
+        body = _body_of(self._exchange(method, path, content, query, timeout, read=True), self.url)
+        self._outage_noted = False
+        return body
+
+    def _exchange(
+        self, method: str, path: str, content: bytes | None, query: Query | None, timeout: httpx.Timeout, *, read: bool
+    ) -> httpx.Response:
+        """The reply to one request; only its beginning if it is a success and not to be `read`.
+
+        A request goes straight to the connections: cookies, redirects and credentials from files, which `httpx.Client`
+        looks after, are not wanted, and would be a third of what a request costs.
+        """
+        request = httpx.Request(
+            method,
+            self.url + API + path,
+            headers=self._headers,
+            content=content,
+            params=None if query is None else list(_pairs(query)),
+            extensions={"timeout": timeout.as_dict()},
+        )
         try:
-            reply = self._http().request(
-                method,
-                self.url + API + path,
-                content=content,
-                params=None if query is None else list(_pairs(query)),
-                timeout=timeout,
-            )
+            reply = self._connections().handle_request(request)
+            reply.request = request
+            if read or not reply.is_success:
+                _read(reply)
         except httpx.RequestError as failure:
             # Whatever broke on the way there or back, a garbled encoding too: the request may be sent again.
             reason = str(failure) or type(failure).__name__
             raise ServerUnreachable(f"no answer from {self.url}: {reason}. {HOW_TO_START}") from None
-        body = _body_of(reply, self.url)
-        self._outage_noted = False
-        return body
+        return reply
 
     def _note_outage(self, failure: Unavailable, end: float) -> None:
         """Warn of it, once until an answer comes."""
@@ -213,36 +230,24 @@ class Client:
 
     def _begin(self, path: str, query: Query | None) -> httpx.Response:
         timeout = httpx.Timeout(STREAM_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-        http = self._http()
-        try:
-            params = None if query is None else httpx.QueryParams(list(_pairs(query)))
-            request = http.build_request("GET", self.url + API + path, params=params, timeout=timeout)
-            reply = http.send(request, stream=True)
-            if not reply.is_success:
-                reply.read()
-                reply.close()
-        except httpx.TransportError as failure:
-            reason = str(failure) or type(failure).__name__
-            raise ServerUnreachable(f"no answer from {self.url}: {reason}. {HOW_TO_START}") from None
+        reply = self._exchange("GET", path, None, query, timeout, read=False)
         if not reply.is_success:
             _body_of(reply, self.url)
         return reply
 
-    def _http(self) -> httpx.Client:
+    def _connections(self) -> httpx.BaseTransport:
         """The connections of this process: a forked child must not write into its parent's sockets."""
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = (os.getpid(), self._open())  # two threads may both open one; the loser's is dropped unused
         return self._opened[1]
 
-    def _open(self) -> httpx.Client:
-        headers = {"User-Agent": f"tpeak/{__version__}", "Content-Type": "application/json"}
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
-        return httpx.Client(
-            headers=headers,
-            transport=self._transport,
-            follow_redirects=False,  # a redirect could carry the token to another host
-            trust_env=not is_loopback(self.url),  # no proxy stands between a machine and itself
+    def _open(self) -> httpx.BaseTransport:
+        if self._transport is not None:
+            return self._transport
+        near = is_loopback(self.url)  # no proxy stands between a machine and itself
+        return httpx.HTTPTransport(
+            proxy=None if near else proxy_for(self.url),
+            trust_env=not near,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
         )
 
@@ -269,10 +274,36 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for the URL (HTTPS_PROXY, NO_PROXY and so on), None where there is none."""
+    parsed = httpx.URL(url)
+    if proxy_bypass(parsed.netloc.decode("ascii")):
+        return None
+    proxies = getproxies()
+    found = proxies.get(parsed.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
+
+
 def backoff_limits() -> Iterator[float]:
     """Upper bounds of the waits between attempts, in seconds: doubling, then constant."""
     for attempt in itertools.count():
         yield min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(attempt, 16))
+
+
+def _headers(token: str | None) -> httpx.Headers:
+    headers = httpx.Headers({"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Content-Type": "application/json"})
+    headers["User-Agent"] = f"tpeak/{__version__}"
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _read(reply: httpx.Response) -> None:
+    """The whole body; what breaks off leaves no connection behind."""
+    try:
+        reply.read()
+    finally:
+        reply.close()
 
 
 def _timeout(left_s: float, attempt_s: float | None) -> httpx.Timeout:

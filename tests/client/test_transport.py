@@ -3,6 +3,7 @@ import os
 import httpx
 import pytest
 
+from tpeak._version import __version__
 from tpeak.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -21,7 +22,7 @@ from tpeak.errors import (
     Unavailable,
     UnexpectedReply,
 )
-from tpeak.transport import Client
+from tpeak.transport import Client, proxy_for
 
 
 def test_a_request_carries_the_token_and_its_json(client, server):
@@ -30,6 +31,7 @@ def test_a_request_carries_the_token_and_its_json(client, server):
     request = server.requests[0]
     assert request.headers["Authorization"] == "Bearer secret"
     assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["User-Agent"] == f"tpeak/{__version__}"
     assert request.content == '{"name":"ü"}'.encode()
     assert str(request.url) == "http://127.0.0.1:8765/api/v1/studies"
 
@@ -256,12 +258,31 @@ def test_the_token_is_never_shown(client, server):
     assert "secret" not in repr(client) + repr(caught.value)
 
 
-def test_a_forked_child_opens_its_own_connections(client, server):
-    server.on("GET", "/meta", {})
-    client.get("/meta")
-    opened = client._http()
+def test_a_forked_child_opens_its_own_connections():
+    client = Client("http://127.0.0.1:1")
+    opened = client._connections()
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if client._http() is not opened else 1)
+        os._exit(0 if client._connections() is not opened else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert client._http() is opened
+    assert client._connections() is opened
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "proxy"),
+    [
+        ({}, "https://server", None),
+        ({"https_proxy": "http://proxy:3128"}, "https://server/prefix", "http://proxy:3128"),
+        ({"https_proxy": "http://proxy:3128"}, "http://server", None),
+        ({"http_proxy": "proxy:3128"}, "http://server:8765", "http://proxy:3128"),
+        ({"all_proxy": "http://proxy:3128"}, "https://server", "http://proxy:3128"),
+        ({"https_proxy": "http://proxy:3128", "no_proxy": "other,.lab.org"}, "https://server.lab.org", None),
+    ],
+)
+def test_requests_go_through_the_proxy_that_the_environment_names(monkeypatch, environment, url, proxy):
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(url) == proxy
