@@ -58,7 +58,7 @@ async def crash_of_the_database(play: Play) -> None:
     # What nobody waits for is written late: 0.2 s is the default, which a crash may just miss.
     play.cluster.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")
     play.cluster.sql("SELECT pg_reload_conf()")
-    for turn in range(3):
+    for turn in range(6):
         trial = await play.trial(study, f"ask {turn}")
         wire = play.wire(0)
         for step in range(10):
