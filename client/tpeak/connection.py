@@ -121,7 +121,7 @@ def read_connect_file(file: Path) -> tuple[str, str | None]:
 
 def _token_at_hand(url: str, connect_file: str | None) -> str | None:
     """The token that this machine keeps for the URL."""
-    from tpeak.transport import clean_url, is_loopback
+    from tpeak.addresses import clean_url, is_loopback
 
     url = clean_url(url)
     if connect_file:
@@ -141,7 +141,8 @@ _heartbeat = Heartbeat()
 
 def _reconnect(url: str, token: str | None, allow_http: bool, deadline_s: float | None) -> Connection:
     """The one connection of this process for the URL and token. httpx is imported only now."""
-    from tpeak.transport import DEADLINE_S, Client, clean_url
+    from tpeak.addresses import clean_url
+    from tpeak.transport import DEADLINE_S, Client
 
     key = clean_url(url), token
     if key not in _connections:

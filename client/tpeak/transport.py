@@ -1,36 +1,24 @@
-"""Requests to the server, repeated until they are answered or their deadline is over: the only user of httpx."""
+"""Requests to the server, repeated until they are answered or their deadline is over.
+
+With `addresses` and `replies` the only user of httpx.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
-import json
 import logging
 import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from tpeak import errors
 from tpeak._version import __version__
-from tpeak.errors import (
-    Conflict,
-    InsecureConnection,
-    Invalid,
-    InvalidConnection,
-    NotFound,
-    Overloaded,
-    RouteNotFound,
-    ServerUnreachable,
-    TpeakError,
-    Unauthorized,
-    Unavailable,
-    UnexpectedReply,
-)
+from tpeak.addresses import HOW_TO_START, clean_url, is_loopback, proxy_for
+from tpeak.errors import InsecureConnection, ServerUnreachable, Unavailable
+from tpeak.replies import body_of
 from tpeak.wire import encode
 
 Query: TypeAlias = Mapping[str, str | int | Sequence[str]]
@@ -55,8 +43,6 @@ LAST_BACKOFF_S = 8.0
 
 QUIET_FAILURES = 1
 """What fails once more is worth a word to the user, who would look at a silent terminal otherwise."""
-
-HOW_TO_START = "Start one with `tpeak server`, or say where one runs with storage= or TPEAK_URL."
 
 log = logging.getLogger("tpeak")
 
@@ -191,7 +177,7 @@ class Client:
     def _attempt(
         self, method: str, path: str, content: bytes | None, query: Query | None, timeout: httpx.Timeout
     ) -> Any:
-        body = _body_of(self._exchange(method, path, content, query, timeout, read=True), self.url)
+        body = body_of(self._exchange(method, path, content, query, timeout, read=True), self.url)
         self._outage_noted = False
         return body
 
@@ -232,7 +218,7 @@ class Client:
         timeout = httpx.Timeout(STREAM_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         reply = self._exchange("GET", path, None, query, timeout, read=False)
         if not reply.is_success:
-            _body_of(reply, self.url)
+            body_of(reply, self.url)
         return reply
 
     def _connections(self) -> httpx.BaseTransport:
@@ -250,38 +236,6 @@ class Client:
             trust_env=not near,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
         )
-
-
-def clean_url(url: str) -> str:
-    """The URL without trailing slashes. Raises InvalidConnection for what is not http(s)://host[:port][/prefix]."""
-    try:
-        parsed = httpx.URL(url.strip())
-    except (httpx.InvalidURL, TypeError) as error:
-        raise InvalidConnection(f"{url!r} is not a URL: {error}") from None
-    if parsed.userinfo:
-        raise InvalidConnection("a server's URL must not contain a user or password; the token goes into TPEAK_TOKEN")
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
-        raise InvalidConnection(f"{url!r} is not a server's URL, such as http://127.0.0.1:8765. {HOW_TO_START}")
-    return str(parsed).rstrip("/")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this machine."""
-    host = httpx.URL(url).host
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost"
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for the URL (HTTPS_PROXY, NO_PROXY and so on), None where there is none."""
-    parsed = httpx.URL(url)
-    if proxy_bypass(parsed.netloc.decode("ascii")):
-        return None
-    proxies = getproxies()
-    found = proxies.get(parsed.scheme) or proxies.get("all")
-    return found if not found or "://" in found else f"http://{found}"
 
 
 def backoff_limits() -> Iterator[float]:
@@ -318,79 +272,3 @@ def _pairs(query: Query) -> Iterator[tuple[str, str | int]]:
             yield name, value
         else:
             yield from ((name, each) for each in value)
-
-
-def _body_of(reply: httpx.Response, url: str) -> Any:
-    if reply.is_success:
-        return None if reply.status_code == httpx.codes.NO_CONTENT else _json_of(reply, url)
-    if reply.is_redirect:
-        target = reply.headers.get("Location", "elsewhere")
-        raise UnexpectedReply(f"{url} redirects to {target}, which is not followed; use the final URL")
-    raise _error_of(reply, url)
-
-
-def _json_of(reply: httpx.Response, url: str) -> Any:
-    try:
-        return reply.json()
-    except ValueError:
-        raise UnexpectedReply(f"{url} answered something that is not JSON; is that a tpeak server?") from None
-
-
-def _error_of(reply: httpx.Response, url: str) -> TpeakError:
-    try:
-        problem = reply.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        problem = None  # a proxy's page
-    if not isinstance(problem, dict):
-        problem = {}
-    message = str(problem.get("detail") or problem.get("title") or f"{url} answered HTTP {reply.status_code}")
-    code = problem.get("code")
-    kind = _ERRORS.get(str(code)) or _kind_of_status(reply.status_code, coded=code is not None)
-    if issubclass(kind, Unavailable) or _worth_repeating(reply.status_code):
-        kind = kind if issubclass(kind, Unavailable) else Unavailable
-        return kind(message, retry_after_s=_seconds(reply.headers.get("Retry-After")))
-    return kind(_placed(message, kind, reply, url), where=problem.get("where"))
-
-
-def _placed(message: str, kind: type[TpeakError], reply: httpx.Response, url: str) -> str:
-    """The message, with the server or URL that it is about where that is what may be wrong."""
-    if issubclass(kind, Unauthorized):
-        refused = "this token" if "Authorization" in reply.request.headers else "requests without a token"
-        return f"{url} refuses {refused}: {message}"
-    if issubclass(kind, RouteNotFound):
-        return f"{reply.request.method} {reply.request.url}: {message}"
-    return message
-
-
-def _worth_repeating(status: int) -> bool:
-    return status in (408, 429) or status >= 500
-
-
-def _kind_of_status(status: int, *, coded: bool) -> type[TpeakError]:
-    """What a status alone says: a refusal without a code is a proxy's, which knows nothing of studies and trials."""
-    if _worth_repeating(status):
-        return Overloaded if status == 429 else Unavailable
-    if status in (401, 403):
-        return Unauthorized
-    if not coded:
-        return UnexpectedReply
-    return {404: NotFound, 409: Conflict}.get(status, Invalid)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The header's seconds; its other form, a date, would need both clocks to agree and is passed over."""
-    try:
-        seconds = float(retry_after or "")
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
-
-
-def _by_code(kind: type[TpeakError]) -> Iterator[tuple[str, type[TpeakError]]]:
-    if "code" in vars(kind) and kind.code is not None:
-        yield kind.code, kind
-    for narrower in kind.__subclasses__():
-        yield from _by_code(narrower)
-
-
-_ERRORS = dict(_by_code(errors.TpeakError))

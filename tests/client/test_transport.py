@@ -22,7 +22,7 @@ from tpeak.errors import (
     Unavailable,
     UnexpectedReply,
 )
-from tpeak.transport import Client, proxy_for
+from tpeak.transport import Client
 
 
 def test_a_request_carries_the_token_and_its_json(client, server):
@@ -266,23 +266,3 @@ def test_a_forked_child_opens_its_own_connections():
         os._exit(0 if client._connections() is not opened else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert client._connections() is opened
-
-
-@pytest.mark.parametrize(
-    ("environment", "url", "proxy"),
-    [
-        ({}, "https://server", None),
-        ({"https_proxy": "http://proxy:3128"}, "https://server/prefix", "http://proxy:3128"),
-        ({"https_proxy": "http://proxy:3128"}, "http://server", None),
-        ({"http_proxy": "proxy:3128"}, "http://server:8765", "http://proxy:3128"),
-        ({"all_proxy": "http://proxy:3128"}, "https://server", "http://proxy:3128"),
-        ({"https_proxy": "http://proxy:3128", "no_proxy": "other,.lab.org"}, "https://server.lab.org", None),
-    ],
-)
-def test_requests_go_through_the_proxy_that_the_environment_names(monkeypatch, environment, url, proxy):
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert proxy_for(url) == proxy
