@@ -231,8 +231,11 @@ class Client:
         if self._transport is not None:
             return self._transport
         near = is_loopback(self.url)  # no proxy stands between a machine and itself
+        proxy = None if near else proxy_for(self.url)
         return httpx.HTTPTransport(
-            proxy=None if near else proxy_for(self.url),
+            # Where there is no TLS, certificates to judge it by need not be read: that takes longer than a request.
+            verify=self.url.startswith("https:") or proxy is not None,
+            proxy=proxy,
             trust_env=not near,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
         )
