@@ -24,6 +24,7 @@ import pytest
 import uvicorn
 from sqlalchemy import make_url
 
+import tests.one_thread  # noqa: F401
 from tpeak_server.api import create_app
 from tpeak_server.storage.schema import migrate
 from tpeak_server.supervisor.account import postgres_account

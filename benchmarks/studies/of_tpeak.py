@@ -68,7 +68,7 @@ class TpeakStudy:
         """A new trial with all the parameters that are known."""
         ledger = self._ledger()
         request_id = str(self.history.clock.next_number)
-        asked = ask(ledger, Ask(request_id=request_id, worker=""), self._sampling, self._ahead.draw_under_lock())
+        asked = ask(ledger, Ask(request_id=request_id, worker=""), self._sampling, self._ahead.draw_under_lock(1))
         self.history.apply(ledger.delta())
         if not asked.trials:
             raise NothingLeft
@@ -93,7 +93,7 @@ class TpeakStudy:
         """The running trial's external value for a name: the proposed one where it fits, else drawn now."""
         command = Suggest(number=trial.number, lease=trial.lease, name=name, distribution=distribution)
         ledger = self._ledger()
-        suggested = suggest(ledger, command, self._sampling, self._ahead.draw_under_lock())
+        suggested = suggest(ledger, command, self._sampling, self._ahead.draw_under_lock(1))
         self.history.apply(ledger.delta())
         return suggested.value
 

@@ -37,7 +37,7 @@ def is_loopback(url: str) -> bool:
 def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for the URL (HTTPS_PROXY, NO_PROXY and so on), None where there is none."""
     parsed = httpx.URL(url)
-    if proxy_bypass(parsed.netloc.decode("ascii")):
+    if proxy_bypass(parsed.host) or proxy_bypass(parsed.netloc.decode("ascii")):  # NO_PROXY may name a port
         return None
     proxies = getproxies()
     found = proxies.get(parsed.scheme) or proxies.get("all")

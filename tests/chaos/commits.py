@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import struct
 
-WRITES = re.compile(rb"\b(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+WRITES = re.compile(rb"\b(INSERT|DELETE)\b|(?<!FOR )(?<!KEY )\bUPDATE\b", re.IGNORECASE)
+"""But for the locks that a SELECT takes FOR [NO KEY] UPDATE."""
 
 
 class CommitWatch:
@@ -58,7 +59,7 @@ class CommitWatch:
     def _executed(self, query: bytes) -> bool:
         """Whether that commits."""
         verb = query.strip(b" ;\n").upper()
-        if verb.startswith((b"BEGIN", b"COMMIT", b"ROLLBACK")):
+        if verb.startswith((b"BEGIN", b"COMMIT", b"ROLLBACK")) and not verb.startswith(b"ROLLBACK TO"):
             self._within = verb.startswith(b"BEGIN")
             return verb == b"COMMIT"
         return not self._within and WRITES.search(query) is not None

@@ -40,6 +40,7 @@ def run(name: bytes = b"") -> bytes:
         (message(b"Q", b"BEGIN ISOLATION LEVEL READ COMMITTED\0") + parse(b"UPDATE t SET x = 1") + run(), False),
         (parse(b"BEGIN") + run() + parse(b"ROLLBACK") + run() + parse(b"INSERT INTO t VALUES (1)") + run(), True),
         (parse(b"SELECT x FROM t") + run(), False),
+        (parse(b"SELECT x FROM t FOR NO KEY UPDATE") + run(), False),
     ],
 )
 def test_a_commit_is_what_is_carried_out(sent: bytes, commits: bool) -> None:

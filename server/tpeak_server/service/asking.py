@@ -134,7 +134,7 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
     trials: list[Issued] = []
     if ledger.study.timed_out(ledger.now):
         return trials, False
-    drawn_here = False
+    drawn_here, share, new = False, prepared.share, 0
     short = _short_of_time(ledger, command)
     waiting = ledger.waiting()
     space = space_of(ledger.study, ledger.current(), command.distributions)
@@ -144,6 +144,8 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
         trial = _next_waiting(ledger, command, waiting, short)
         if trial is None:
             number, count = ledger.next_number, _affordable(ledger, command.count - len(trials))
+            if share is not None:
+                count = min(count, share - new)
             if short or count <= 0:
                 break
             point = prepared.take(number, space)
@@ -152,11 +154,11 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
             if point is None:
                 # All at once: one draw of many costs a small part of many draws.
                 count, drawn_here = min(count, max(1, UNDER_LOCK - len(ledger.changes.created))), True
-                prepared = sampling.points_under_lock(ledger, number, count, space, at_last=prepared.under_lock)
+                prepared = sampling.points_under_lock(ledger, number, count, space, at_last=share is not None)
                 point = prepared.take(number, space)
             if point is None:
                 return trials, True
-            trial = _new_trial(ledger, point)
+            trial, new = _new_trial(ledger, point), new + 1
         trials.append(_hand_over(ledger, command, trial, len(trials)))
     return trials, False
 

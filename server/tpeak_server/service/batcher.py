@@ -19,12 +19,15 @@ from tpeak_server.service.cached import CachedStudy
 from tpeak_server.service.commands import Ask, Command, Suggest
 from tpeak_server.service.committing import Committing, Item, asks_and_suggests
 from tpeak_server.service.history import History
-from tpeak_server.service.plan import PORTION, Plan
+from tpeak_server.service.plan import Plan
 from tpeak_server.service.prepared import Prepared
 from tpeak_server.service.proposing import Sampling
 from tpeak_server.storage.database import Database
 
 MAX_BATCH = 256
+MAX_SLOW = 8
+"""Commands that become one transaction, and asks that are one draw where each suggestion takes its time."""
+
 MAX_QUEUE = 4096
 """Commands that may wait for one study; 1,000 workers with a report and a heartbeat each fit."""
 
@@ -93,16 +96,16 @@ class Batcher:
     async def _sample(self) -> None:
         committing: asyncio.Task[None] | None = None
         while self._to_sample:
-            most = PORTION if self._study.verbs.sampling.labours() else MAX_BATCH
-            items = _take(self._to_sample, lambda command: command.alone, most)
+            items = _take(self._to_sample, lambda command: command.alone, MAX_SLOW if self._slow else MAX_BATCH)
             prepared = await self._prepared(items) if items else None
             if committing is not None:
                 await committing
                 committing = None
             if prepared is not None:
                 committing = self._hand_over(items, prepared)
-            if committing is not None and not self._to_sample:
-                # Asks that come in the meantime find this task at work, so it looks again before it ends.
+            if committing is not None and (not self._to_sample or prepared is None or prepared.in_vain):
+                # Asks that come in the meantime find this task at work, so it looks again before it ends. What is drawn
+                # again under the lock is nothing to draw the next group in sight of.
                 await committing
                 committing = None
 
@@ -114,7 +117,7 @@ class Batcher:
             _fail(items, error)
             return None
         except Exception:
-            # The verb samples once more under the lock, item by item, and so finds out whose fault it was.
+            # It is drawn once more under the lock, at last item by item, which finds out whose fault it was.
             logger.exception("sampling ahead failed")
             return Prepared()
 
@@ -133,7 +136,7 @@ class Batcher:
 
     async def _prepare(self, items: Sequence[Item]) -> Prepared:
         history = await self._study.warm()
-        if not self._committing.alone and self._study.verbs.sampling.labours():
+        if not self._committing.alone and self._slow:
             return Prepared()  # another replica will have taken the numbers: it is drawn under the lock
         self._fit_ahead(history)
         plan = self._study.verbs.sampling.plan(history, *asks_and_suggests(items), self._in_flight)
@@ -144,6 +147,11 @@ class Batcher:
             prepared = portion
             await asyncio.sleep(0)  # others get a turn
         return prepared
+
+    @property
+    def _slow(self) -> bool:
+        """Whether a suggestion may take much longer than one of TPE: so it is where nothing is known yet."""
+        return self._study.history is None or self._study.verbs.sampling.labours(self._study.history)
 
     def _fit_ahead(self, history: History) -> None:
         """Has a thread fit the next model, where it takes one and that is due."""

@@ -36,7 +36,7 @@ class CachedStudy:
                     self.history = await load_history(connection, self.study_id)
             return self.history
 
-    def check_database(self) -> None:
-        """Raises AnotherDatabase where connections were lost since the history was read."""
-        if self._database.breaks != self._breaks:
+    def check(self, history: History) -> None:
+        """Raises AnotherDatabase where connections were lost since this history was read, or it is no longer kept."""
+        if self._database.breaks != self._breaks or history is not self.history:
             raise AnotherDatabase

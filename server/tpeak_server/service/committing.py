@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Container, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -24,6 +24,9 @@ from tpeak_server.storage.writing import OutOfDate, save, write
 
 FRESH_STARTS = 3
 """How often a batch begins anew because connections were lost; a database that is read-only loses them every time."""
+
+SLOW_UNDER_LOCK = 16
+"""Suggestions that take their time and are drawn under a study's lock, for a third of a second: one an ask at least."""
 
 UNSTEADY = "the connections to the database break again and again; send the request again with the same key"
 
@@ -90,6 +93,7 @@ class Committing:
         try:
             ledger, answers = await self._first_that_fits(batch)
         except AnotherDatabase:
+            batch.take_back()
             return False
         except Exception:
             batch.take_back()
@@ -113,7 +117,7 @@ class Committing:
         return await self._database.transaction(partial(self._locked, batch))
 
     async def _unlocked(self, batch: Batch, connection: Driver) -> Outcome:
-        self._study.check_database()
+        self._study.check(batch.history)
         clock = batch.history.clock
         ledger = Ledger(unread(clock), batch.history)
         try:
@@ -130,8 +134,8 @@ class Committing:
         ledger = Ledger(rows, batch.history)
         try:
             answers = self._carry_out(ledger, batch)
-        except TakesTime:
-            drawn = await self._drawn_under_lock(batch, rows.asks)
+        except TakesTime as wanted:
+            drawn = await self._drawn_under_lock(batch, rows.asks, wanted.first)
             ledger = Ledger(rows, batch.history)
             answers = self._carry_out(ledger, batch, drawn)
         await save(connection, self._study.study_id, rows.clock.seq, ledger.changes)
@@ -141,7 +145,7 @@ class Committing:
         """Locks the study, brings the cache up to date and reads what the batch wants beside it."""
         study_id, history = self._study.study_id, batch.history
         rows = await load(connection, study_id, wanted := _wanted(batch))
-        self._study.check_database()
+        self._study.check(history)
         self.alone = rows.clock.seq == history.clock.seq
         if not self.alone:
             history.apply(await load_changed(connection, study_id, history.clock.seq, history.warm))
@@ -154,16 +158,19 @@ class Committing:
             rows.whole = {record.trial.number: record for record in whole.records}
         return rows
 
-    async def _drawn_under_lock(self, batch: Batch, answered: Container[str]) -> Prepared:
-        """The samples for a batch whose own are of no use, drawn in a thread; repetitions of asks need none.
+    async def _drawn_under_lock(self, batch: Batch, answered: Container[str], first: int) -> Prepared:
+        """The samples for a batch whose own are of no use, drawn in a thread: for the numbers from `first` on.
 
-        The history is the latest there is: the study waits, and other studies do not.
+        The history is the latest there is: the study waits, and the event loop does not. Repetitions of asks need none,
+        and each ask gets a share of what the lock may be held for.
         """
         batch.history.take_back()
         asks, suggests = asks_and_suggests(batch.items)
         new = [ask for ask in asks if ask.request_id not in answered]
-        plan = self._study.verbs.sampling.plan(batch.history, new, suggests, ())
-        return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw_under_lock)
+        share = max(1, SLOW_UNDER_LOCK // max(1, len(new)))
+        few = [replace(ask, count=min(ask.count, share)) for ask in new]
+        plan = self._study.verbs.sampling.plan(batch.history, few, suggests, (), first=first)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw_under_lock, share)
 
     def _carry_out(self, ledger: Ledger, batch: Batch, drawn: Prepared | None = None) -> list[Any]:
         """The answers, errors of the domain among them. What was `drawn` takes the place of the batch's own samples."""

@@ -53,9 +53,9 @@ class Plan:
         *_, prepared = self.portions()
         return prepared
 
-    def draw_under_lock(self) -> Prepared:
-        """The same, where the study's lock was held since before it was planned."""
-        return replace(self.draw(), under_lock=True)
+    def draw_under_lock(self, share: int) -> Prepared:
+        """The same, where the study's lock was held since before it was planned: so many for each ask."""
+        return replace(self.draw(), share=share)
 
     def portions(self) -> Iterator[Prepared]:
         """Draws everything, and gives after each portion what there is then: everything at last."""

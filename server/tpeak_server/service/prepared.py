@@ -1,4 +1,4 @@
-"""Samples drawn ahead of the transaction that hands them out."""
+"""Samples drawn for the transaction that hands them out: ahead of it, or under its lock."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Prepared:
     """Samples drawn ahead: points for the numbers from `first` on, and values for late parameters.
 
     The points were drawn in sight of those of `ahead`, as pending: they are nothing where one of those was not taken.
-    `under_lock` says that nobody can have taken numbers since.
+    Of those that were drawn under the transaction's lock each ask gets its `share` at most.
     """
 
     first: int = 0
     points: Sequence[Point] = ()
     late: Mapping[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
     ahead: Sequence[Prepared] = ()
-    under_lock: bool = False
+    share: int | None = None
     _taken: int = 0
 
     def take(self, number: int, space: Mapping[str, Distribution]) -> Point | None:
@@ -50,7 +50,7 @@ class Prepared:
         After the first that was not foreseen there are no more: each was drawn in sight of the ones before.
         """
         foreseen = 0 <= self._taken < len(self.points) and number == self.first + self._taken
-        if not foreseen or self.points[self._taken].space != space or not all(one.used_up for one in self.ahead):
+        if not foreseen or self.points[self._taken].space != space or self.in_vain:
             self._taken = SPOILED
             return None
         self._taken += 1
@@ -64,6 +64,11 @@ class Prepared:
     def taken(self) -> int:
         """How many points were taken, SPOILED where the rest is of no use."""
         return self._taken
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether the points were drawn in sight of some that were not taken."""
+        return not all(one.used_up for one in self.ahead)
 
     @property
     def used_up(self) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.observations import View
 from tpeak_server.domain.study import Study
+from tpeak_server.domain.trial import TrialRecord
 from tpeak_server.samplers.registry import build
 from tpeak_server.samplers.seam import Counts, Labours, Sampler, Stream, innermost, walks
 from tpeak_server.service.commands import Ask, Suggest
@@ -40,7 +41,11 @@ MAX_LAG = 100
 
 
 class TakesTime(Exception):
-    """What was to be drawn under the lock takes longer than the event loop may be away."""
+    """What was to be drawn under the lock, for numbers from `first` on, takes longer than the loop may be away."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(first)
+        self.first = first
 
 
 class Sampling:
@@ -58,11 +63,18 @@ class Sampling:
         self._fitted: View | None = None
 
     def plan(
-        self, history: History, asks: Sequence[Ask], suggests: Sequence[Suggest], in_flight: Sequence[Prepared]
+        self,
+        history: History,
+        asks: Sequence[Ask],
+        suggests: Sequence[Suggest],
+        in_flight: Sequence[Prepared],
+        *,
+        first: int = 0,
     ) -> Plan:
         """Fixes on the event loop what a thread will draw: everything in it is immutable or a copy.
 
-        `in_flight` was drawn before and is on its way to be committed: its points are pending, its numbers taken.
+        `in_flight` was drawn before and is on its way to be committed: its points are pending, its numbers taken. No
+        number below `first` is free.
         """
         study = history.study
         if self.walks(study):
@@ -88,7 +100,7 @@ class Sampling:
             labours=self._labours,
             fitted=fitted,
             seed=study.seed,
-            first=max([history.clock.next_number, *(prepared.end for prepared in in_flight)]),
+            first=max([first, history.clock.next_number, *(prepared.end for prepared in in_flight)]),
             ahead=list(in_flight),
             before=[point for prepared in in_flight for point in prepared.after(history.clock.next_number)],
             scenes=scenes,
@@ -141,9 +153,14 @@ class Sampling:
         self.sampler(study)
         return self._walks
 
-    def labours(self) -> bool:
-        """Whether the last suggestion took much longer than one of TPE, so that the next most likely will."""
-        return self._scene is not None and takes_time(self._labours, self._scene)
+    def labours(self, history: History) -> bool:
+        """Whether a suggestion most likely takes much longer than one of TPE."""
+        self.sampler(history.study)
+        if self._labours is None:
+            return False
+        return takes_time(
+            self._labours, self._scene or scene_of(history, space_of(history.study, history.current(), {}))
+        )
 
     def scene(self, history: History, space: Mapping[str, Distribution]) -> Scene:
         """The scene for new points: the last one while it is fresh enough, with what was created since as pending."""
@@ -174,7 +191,8 @@ class Sampling:
         thread has drawn under this lock `at_last`, and even that did not foresee these numbers.
         """
         scene = self.scene(ledger.history, space)
-        self._refuse_labour(scene, at_last=at_last)
+        if not at_last and takes_time(self._labours, scene):
+            raise TakesTime(min([first, *(n for n in ledger.changes.created if _sampled(ledger.record(n)))]))
         points = self._points(ledger, scene, first, 1 if self.walks(ledger.study) else count)
         if len(points) < count and scene.seq != ledger.history.clock.seq:
             self._scene = None
@@ -192,14 +210,15 @@ class Sampling:
     def value_under_lock(self, ledger: Ledger, suggest: Suggest, known: Mapping[str, float], *, at_last: bool) -> float:
         """A value for a late parameter, conditional on what the trial has. Raises TakesTime as `points_under_lock`."""
         scene = late_scene(ledger.history, ledger.record(suggest.number), suggest, known)
-        self._refuse_labour(scene, at_last=at_last)
+        if not at_last and takes_time(self._labours, scene):
+            raise TakesTime(ledger.next_number)
         if self.walks(ledger.study):
             scene = walkers_scene(ledger.history, scene.space)
         return draw_late(self.sampler(ledger.study), ledger.study.seed, suggest, known, scene)
 
-    def _refuse_labour(self, scene: Scene, *, at_last: bool) -> None:
-        if not at_last and takes_time(self._labours, scene):
-            raise TakesTime
+
+def _sampled(record: TrialRecord) -> bool:
+    return record.trial.sampled_at_seq is not None
 
 
 def _missed(scene: Scene, history: History) -> int:
