@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,19 @@ def numbers_of_eight(database_url: str, name: str, sampler: Mapping[str, Any], *
 
 def test_numbers_foreseen_wrongly_are_sampled_again_under_the_lock(database_url: str) -> None:
     assert numbers_of_eight(database_url, "two at once", TPE, cycles=20) == list(range(160))
+
+
+def test_who_asks_for_many_then_gets_as_many_as_the_lock_may_be_held_for(database_url: str) -> None:
+    async def many() -> int:
+        first, second = Application(database_url), Application(database_url)
+        study = await make_study(first, "many", {"name": "gp", "n_startup_trials": 1})
+        for place, app in enumerate((first, second)):
+            await app.submit(study, complete(await app.submit(study, ask(place))))
+        asked: Asked = await first.submit(study, replace(ask("many"), count=40))
+        await asyncio.gather(first.stop(), second.stop())
+        return len(asked.trials)
+
+    assert asyncio.run(asyncio.wait_for(many(), 60)) == 16
 
 
 def test_what_takes_its_time_is_then_drawn_by_a_thread(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
