@@ -151,7 +151,11 @@ class Batcher:
     @property
     def _slow(self) -> bool:
         """Whether a suggestion may take much longer than one of TPE: so it is where nothing is known yet."""
-        return self._study.history is None or self._study.verbs.sampling.labours(self._study.history)
+        try:
+            return self._study.history is None or self._study.verbs.sampling.labours(self._study.history)
+        except Exception:
+            # Who draws finds the same, and tells those who asked; the task that serves them all must go on.
+            return True
 
     def _fit_ahead(self, history: History) -> None:
         """Has a thread fit the next model, where it takes one and that is due."""

@@ -11,6 +11,7 @@ from tests.server.service.driven import ask, complete, run
 from tpeak_server.service import batcher
 from tpeak_server.service.application import Application
 from tpeak_server.service.asking import Asked
+from tpeak_server.service.proposing import Sampling
 
 
 def test_no_ask_is_left_waiting_however_it_falls_between_two_groups(database_url: str) -> None:
@@ -40,6 +41,18 @@ def test_an_abandoned_ask_stops_nobody(database_url: str) -> None:
         return [len(asked.trials)]
 
     assert run(database_url, "abandoned", work) == [1]
+
+
+def test_a_sampler_that_cannot_say_how_long_it_takes_stops_nobody(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(app: Application, study: int) -> list[int]:
+        await app.submit(study, ask("before"))
+        monkeypatch.setattr(Sampling, "labours", lambda *_: 1 // 0)
+        asked: Asked = await app.submit(study, ask("after"))
+        return [len(asked.trials)]
+
+    assert run(database_url, "cannot say", work) == [1]
 
 
 def test_what_comes_to_a_full_queue_is_refused_and_the_rest_is_answered(
