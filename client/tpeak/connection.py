@@ -1,4 +1,4 @@
-"""Finds the server, and holds what this process needs to work with it. The environment is read here and nowhere else.
+"""Finds the server, and holds what this process needs to work with it. What the environment says of both:
 
 | variable | meaning |
 |---|---|

@@ -232,7 +232,8 @@ class InsecureConnection(InvalidConnection):
 class NoTrial(TpeakError):
     """The server has no trial to hand out.
 
-    `reason` is the server's: "paused", "host_paused", "wall_time", "exhausted", or None where there is nothing to add.
+    `reason` is the server's: "paused", "host_paused", "wall_time", "exhausted", "stop_when", or None where there is
+    nothing to add.
     """
 
     def __init__(self, message: str = "", *, reason: str | None = None) -> None:
@@ -250,7 +251,7 @@ class NoTrialYet(NoTrial):
 
 class StudyFinished(NoTrial):
     """Nothing is left for this worker: the budget is used up, the study has ended, every point was tried (`reason`
-    "exhausted"), or no trial fits its wall time.
+    "exhausted"), or no trial fits its wall time ("wall_time").
     """
 
 

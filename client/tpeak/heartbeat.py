@@ -61,7 +61,7 @@ class Lease:
 class Heartbeat:
     """Renews the leases it holds, from one daemon thread that starts with the first lease.
 
-    It refers to leases weakly: a trial that nobody can tell any more is given up to other workers. A forked child
+    It refers to leases weakly: those of a study that nobody has any more are given up to other workers. A forked child
     starts without any: the parent renews its own. With `threaded` off nothing happens but by `renew_due`.
     """
 

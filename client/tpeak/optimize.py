@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tpeak import preemption
-from tpeak.errors import Conflict, InvalidValue, NoTrialYet, Preempted, StudyFinished, TrialPruned
+from tpeak.errors import (
+    Conflict,
+    InvalidValue,
+    NoTrialYet,
+    Preempted,
+    StudyFinished,
+    TrialPruned,
+    Unauthorized,
+    Unavailable,
+)
 from tpeak.outcome import Outcome, describe, judge
 from tpeak.progress import Progress
 from tpeak.states import TrialState
@@ -100,7 +109,8 @@ def compute(
     """The finished trial; None where it is not finished (released, or tried again), or another worker's.
 
     The objective's exception is raised again, after the trial has failed for it, unless it is one of `catch` or
-    `retry_on`; Preempted, once the trial was handed back.
+    `retry_on`; Preempted, once the trial was handed back. A server that does not answer, or refuses the token, makes no
+    trial fail.
     """
     try:
         if preemption.signalled():
@@ -110,7 +120,9 @@ def compute(
             raise error or RuntimeError("a process that the objective forked came back from it; it should exit instead")
         if error is not None and preemption.signalled():
             raise Preempted("the objective was interrupted") from error  # a DataLoader's children died first, say
-        if not trial._over and not _tell(study, trial, outcome, error):
+        if isinstance(error, (Unavailable, Unauthorized)) and not outcome.retry:
+            study._held.abandon(trial)  # nothing is wrong with the trial: another worker gets it when the lease is over
+        elif _to_be_told(trial, outcome) and not _tell(study, trial, outcome, error):
             error = None
         if error is not None and not isinstance(error, catch + retry_on):
             raise error
@@ -139,6 +151,13 @@ def _outcome(
         retry = isinstance(error, retry_on)
         return Outcome(state=TrialState.FAILED, cause=describe(error), retry=retry), error
     return judge(values, None, objectives), None
+
+
+def _to_be_told(trial: Trial, outcome: Outcome) -> bool:
+    """Whether there is a result yet to be told. A thread, which no signal ends, may have one after the handing back."""
+    if trial._preempted and trial._result is None:
+        return outcome.state == TrialState.COMPLETE
+    return not trial._over
 
 
 def _tell(study: Study, trial: Trial, outcome: Outcome, error: BaseException | None) -> bool:

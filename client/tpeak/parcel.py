@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Parcel:
     """A body for a path of the server at `url`.
 
-    A result has with it the `incarnation` of the database that gave its lease, and all of the `trial` as
-    `POST /studies/{study}/trials` takes it.
+    `incarnation` is that of the database that gave the lease, which any server on it may be told. A result has with it
+    all of the `trial` as `POST /studies/{study}/trials` takes it.
     """
 
     url: str
@@ -51,6 +51,15 @@ class Parcel:
         body = {"request_id": f"lease-{self.body['lease']}", "trials": [self.trial]}
         trials = self.path.rsplit("/", 2)[0]  # /studies/{study}/trials/{number}/tell
         return client.request("POST", trials, content=encode(body), deadline_s=deadline_s, before_retry=before_retry)
+
+    def is_for(self, client: Client, *, deadline_s: float | None = None) -> bool:
+        """Whether the client's server has the database that the lease is of: at this URL, or at another one by now.
+
+        Raises as any request does.
+        """
+        if self.url == client.url:
+            return True
+        return self.incarnation is not None and self.incarnation == client.incarnation(deadline_s=deadline_s)
 
     def to_json(self) -> bytes:
         """What `from_json` reads; no token is in it."""

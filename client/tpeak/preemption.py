@@ -103,7 +103,10 @@ def deferred() -> Iterator[None]:
 
 
 def heed() -> None:
-    """Raises Preempted where a signal came whose exception was lost: a destructor that it meets swallows it."""
+    """Raises Preempted where a signal came whose exception was lost: a destructor that it meets swallows it.
+
+    A report does not: an objective that tidies up may well send its last one.
+    """
     watch = _watch
     if watch is None or watch.signal is None or watch.passed_on:
         return
@@ -156,13 +159,22 @@ class Watch:
         assert self.signal is not None
         self.passed_on = True
         if callable(self._previous[self.signal]) or self.signal == signal.SIGTERM:
-            self.restore()
-            signal.raise_signal(self.signal)
+            self._let(self.signal)
+
+    def _let(self, number: int) -> None:
+        """Have the signal do what it would have done without this."""
+        self.restore()
+        signal.raise_signal(number)
+        if number == signal.SIGTERM and signal.getsignal(number) == signal.SIG_DFL:
+            raise SystemExit(128 + number)  # a container's first process is not ended by it
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:  # forked by something that runs no hooks: not the child's trials
-            self.restore()
-            signal.raise_signal(number)
+            self._let(number)
+            return
+        if self.passed_on:  # SIGUSR1's: its trials were handed back, objectives in threads may still have to end
+            if number == signal.SIGTERM:
+                self._let(number)
             return
         again = self.signal is not None and time.monotonic() - self._at < REPEAT_S
         if self.signal != signal.SIGTERM:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from tpeak.errors import Conflict, InvalidValue, NotFound, TpeakError, Unavailable, UnexpectedReply
+from tpeak.errors import Conflict, InvalidValue, NotFound, TpeakError, Unauthorized, Unavailable, UnexpectedReply
 from tpeak.heartbeat import Lease
 from tpeak.parcel import Parcel, restored
 from tpeak.states import TrialState
@@ -84,9 +84,10 @@ class Reports:
         """Deliver what is held back, before the result: over the disk where the server is still out of reach."""
         while self._unsent and not self._lease.lost:
             body = self._body()
-            parcel = Parcel(url=self._lease.client.url, path=self._lease.path + "/report", body=body)
+            lease = self._lease
+            parcel = Parcel(url=lease.client.url, path=lease.path + "/report", body=body, incarnation=lease.incarnation)
             try:
-                spool.deliver(self._lease.client, parcel, deadline_s=FLUSH_DEADLINE_S)
+                spool.deliver(lease.client, parcel, deadline_s=FLUSH_DEADLINE_S)
             except (Conflict, NotFound):
                 return  # the result's own tell will meet, and show, the same
             except TpeakError as failure:
@@ -102,10 +103,11 @@ class Reports:
             body, sent_at = self._body(), self._clock()
             try:
                 reply = lease.client.post(lease.path + "/report", body, deadline_s=deadline_s, attempt_s=attempt_s)
-            except (Unavailable, UnexpectedReply) as failure:
+            except (Unavailable, UnexpectedReply, Unauthorized) as failure:
                 # A report is not worth the hours that went into the trial: the objective goes on.
                 if len(self._unsent) == 1:
-                    warnings.warn(f"{failure} Reports are held back until it answers.", stacklevel=4)
+                    until = "the token is taken" if isinstance(failure, Unauthorized) else "it answers"
+                    warnings.warn(f"{failure} Reports are held back until {until}.", stacklevel=4)
                 return
             except (Conflict, NotFound):
                 lease.lost = True

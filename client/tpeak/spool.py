@@ -2,24 +2,30 @@
 
 One file a request, `<time>-<pid>-<random>.json`: the parcel's fields, no token. It is written as `.part`, flushed to
 the disk and renamed, so that a `.json` is always whole. Several processes may share the directory, and several may send
-the same file: the server answers a repeated tell as it did the first time.
+the same file: the server answers a repeated tell as it did the first time. A thousand that all began with the oldest
+would send each file a thousand times, so each takes the writers in an order of its own, and a writer's files in theirs:
+reports go before their trial's result.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import random
 import secrets
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpeak.errors import Conflict, Invalid, NotFound, TpeakError, Unauthorized, Unavailable
+from tpeak.errors import Conflict, Invalid, NotFound, StudyNotFound, TpeakError, Unauthorized, Unavailable
 from tpeak.parcel import Parcel, from_json
 
 if TYPE_CHECKING:
@@ -32,6 +38,10 @@ log = logging.getLogger("tpeak")
 
 ABANDONED_S = 3600.0
 """A `.part` that is older than this is nobody's any more: its writer was killed."""
+
+
+GONE = (errno.ENOENT, errno.ESTALE)
+"""What reading a file meets that another process removed; the second over NFS."""
 
 
 class Fate(Enum):
@@ -76,9 +86,9 @@ class Spool:
         """The server's reply, or None where there was none in time: then the body is on disk, and a warning says where.
 
         It is on disk from the first failed attempt on, so that a worker killed while it retries loses nothing.
-        Raises the server's refusal; with the body on disk whatever else is not Unavailable (a refused token, say), and
-        that one where the disk cannot take the body either. Where a signal interrupts it, `kept` says where, and a
-        second call goes on.
+        Raises the server's refusal; with the body on disk StudyNotFound and whatever else is not Unavailable (a refused
+        token, say), and that one where the disk cannot take the body either. Where a signal interrupts it, `kept` says
+        where, and a second call goes on.
         """
         kept = [] if kept is None else kept
 
@@ -88,6 +98,10 @@ class Spool:
 
         try:
             reply = parcel.send(client, deadline_s=deadline_s, attempt_s=attempt_s, before_retry=keep)
+        except StudyNotFound as refusal:
+            keep()  # a deleted study would still be known: the server has another database, by mistake perhaps
+            where = f" The result is kept in {kept[0]}, for when the server has its database again." if kept else ""
+            raise StudyNotFound(f"{refusal}.{where}") from None
         except REFUSALS:
             _discard(kept)
             raise
@@ -114,7 +128,7 @@ class Spool:
         if not (self._look or look):
             return
         self._look = False
-        for file in self._files():
+        for file in _shuffled(self._files()):
             if file.name in self._refused:
                 continue
             sending = self._send(client, file, deadline_s=0.0, attempt_s=attempt_s)
@@ -147,7 +161,7 @@ class Spool:
     ) -> Sending:
         try:
             parcel = from_json(json.loads(file.read_bytes()))
-            if parcel.url != client.url:
+            if not parcel.is_for(client, deadline_s=deadline_s):
                 return Sending(file=file, fate=Fate.ELSEWHERE, detail=parcel.url)
             reply = parcel.send(client, deadline_s=deadline_s, attempt_s=attempt_s)
         except Unavailable as failure:
@@ -157,9 +171,9 @@ class Spool:
         except Conflict as refusal:
             _discard([file])
             return Sending(file=file, fate=Fate.SUPERSEDED, detail=str(refusal))
-        except FileNotFoundError:
-            return Sending(file=file, fate=Fate.GONE)
         except (OSError, ValueError, TypeError, TpeakError) as failure:
+            if isinstance(failure, OSError) and failure.errno in GONE:
+                return Sending(file=file, fate=Fate.GONE)
             return Sending(file=file, fate=Fate.REFUSED, detail=str(failure))
         _discard([file])
         return Sending(file=file, fate=Fate.ADDED if "numbers" in reply else Fate.DELIVERED)
@@ -209,6 +223,16 @@ class Spool:
             return []
         self._look = True
         return [file]
+
+
+def _shuffled(files: list[Path]) -> list[Path]:
+    """The files, the writers in any order, those of one in theirs."""
+    by_writer = defaultdict(list)
+    for file in files:
+        by_writer[file.name.partition("-")[2].partition("-")[0]].append(file)
+    writers = list(by_writer.values())
+    random.shuffle(writers)
+    return list(chain.from_iterable(writers))
 
 
 def _how_to_renew(client: Client, kept: list[Path]) -> str:

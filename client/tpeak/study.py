@@ -105,8 +105,12 @@ class Study:
         StudyFinished where nothing is left for this worker, ServerUnreachable.
         """
         trial = self._held.issue(fixed_distributions, wall_time_s=wall_time, resumable=resumable)
-        for name, distribution in (fixed_distributions or {}).items():
-            trial._suggest(name, distribution)
+        try:
+            for name, distribution in (fixed_distributions or {}).items():
+                trial._suggest(name, distribution)
+        except BaseException:
+            self._held.abandon(trial)  # the caller does not even know its number
+            raise
         return trial
 
     def tell(
@@ -218,7 +222,7 @@ class Study:
         """
         if not isinstance(params, dict):
             raise TypeError(f"params must be a dict, got a {type(params).__name__}")
-        if skip_if_exists and any(same_params(trial.fixed or trial.params, params) for trial in self.get_trials()):
+        if skip_if_exists and any(same_params(_enqueued(trial) or trial.params, params) for trial in self.get_trials()):
             log.info("a trial with %s is there already", params)
             return
         self._routes.add([{"params": plain(params), "user_attrs": plain(user_attrs or {})}])
@@ -228,7 +232,10 @@ class Study:
         self.add_trials([trial])
 
     def add_trials(self, trials: Iterable[FrozenTrial]) -> None:
-        """Add trials computed elsewhere; where one contradicts itself or the study, none is sent. See `add_trial`."""
+        """Add trials computed elsewhere; where one contradicts itself, none is sent. See `add_trial`.
+
+        A request takes 1,000, or 500 kB: of more the server may refuse some, and keep those of the requests before.
+        """
         rows = []
         for trial in trials:
             check(trial)
@@ -333,6 +340,11 @@ class Study:
     def _need_one_objective(self, name: str, instead: str) -> None:
         if len(self._directions) > 1:
             raise RuntimeError(f"{name} has no meaning for several objectives; use {instead}")
+
+
+def _enqueued(trial: FrozenTrial) -> dict[str, Any]:
+    """The values that the trial was enqueued with; a sampler may have fixed some, too."""
+    return trial.fixed if trial.origin == "enqueued" else {}
 
 
 def _kinds(given: Iterable[type[Exception]] | type[Exception]) -> tuple[type[Exception], ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpeak import constraints as limits
+from tpeak import preemption
 from tpeak.distributions import CategoricalDistribution, Choice, Distribution, FloatDistribution, IntDistribution
 from tpeak.errors import AlreadyFinished, InvalidValue, Preempted
 from tpeak.frozen import FrozenTrial, create_trial, intermediate_costs, intermediate_values
@@ -155,6 +156,7 @@ class Trial:
 
         Of a cancelled trial TrialPruned makes a failed one, whose cause is "cancelled".
         """
+        preemption.heed()
         self._obey()
         return self._reports.prune or self._lease.cancelled
 
@@ -224,6 +226,7 @@ class Trial:
         return self._released or self._result is not None
 
     def _suggest(self, name: str, asked: Distribution) -> Any:
+        preemption.heed()
         self._obey()
         return self._parameters.suggest(name, asked)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tpeak import TrialPruned, TrialState
 from tpeak import connection as connection_module
-from tpeak.errors import InvalidValue
+from tpeak.errors import InvalidValue, Unauthorized, Unavailable
 from tpeak.parcel import Parcel
 
 ASK = "/studies/s1/ask"
@@ -190,6 +190,17 @@ def test_an_exit_lets_the_lease_go(study, server, issuing, clock, connection):
 
     with pytest.raises(SystemExit):
         study.optimize(objective)
+    clock.now += 30.0
+    assert connection.heartbeat.renew_due() == 60.0
+    assert tells(server) == []
+
+
+@pytest.mark.parametrize(("answer", "kind"), [((503, None), Unavailable), ((401, None), Unauthorized)])
+def test_a_server_that_takes_no_requests_makes_no_trial_fail(study, server, issuing, clock, connection, answer, kind):
+    issuing(9)
+    server.on("POST", "/studies/s1/trials/0/suggest", answer)
+    with pytest.raises(kind):
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1))
     clock.now += 30.0
     assert connection.heartbeat.renew_due() == 60.0
     assert tells(server) == []

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 
 import httpx
@@ -13,6 +14,7 @@ ASK = "/studies/s1/ask"
 REPORT = "/studies/s1/trials/0/report"
 RELEASE = "/studies/s1/trials/0/release"
 TELL = "/studies/s1/trials/0/tell"
+DONE = {"trials": [], "done": True, "seq": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +129,76 @@ def test_an_objective_that_finishes_all_the_same_is_told_and_the_call_ends(study
     study.optimize(objective)
     assert [body["values"] for body in server.bodies(TELL)] == [[0.5]]
     assert len(server.bodies(ASK)) == 1
+
+
+def test_a_signal_whose_exception_was_lost_is_met_at_the_trials_next_word(study, server, monkeypatch):
+    lost = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda ignored: lost.append(ignored.exc_type))
+
+    class Loader:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    def objective(trial):
+        Loader()
+        trial.report(0.5, 6)
+        trial.should_prune()
+        return 0.5
+
+    study.optimize(objective)
+    assert lost == [Preempted]
+    assert server.paths()[-2:] == [f"POST {REPORT}", f"POST {RELEASE}"]
+
+
+def test_the_first_process_of_a_container_ends_too(study, server, monkeypatch):
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    monkeypatch.setattr(signal, "raise_signal", lambda number: None)  # as the kernel does with that process
+    try:
+        with pytest.raises(SystemExit) as ending:
+            study.optimize(lambda trial: os.kill(os.getpid(), signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ending.value.code == 143
+    assert server.bodies(RELEASE) == [{"lease": "lease-0"}]
+
+
+def test_a_result_that_a_thread_has_after_the_handing_back_is_told(study, server):
+    handed_back = threading.Event()
+
+    def released(body):
+        handed_back.set()
+        return {"state": "waiting", "seq": 2}
+
+    def objective(trial):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        handed_back.wait(10.0)
+        return 0.5
+
+    server.on("POST", ASK, server.issues(0), DONE)
+    server.on("POST", RELEASE, released)
+    study.optimize(objective, n_jobs=2)
+    assert [body["values"] for body in server.bodies(TELL)] == [[0.5]]
+
+
+def test_sigterm_is_not_held_up_by_a_sigusr1_whose_trials_were_handed_back(study, server, terminated):
+    handed_back = threading.Event()
+
+    def released(body):
+        handed_back.set()
+        return {"state": "waiting", "seq": 2}
+
+    def objective(trial):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        handed_back.wait(10.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not terminated:
+            pass
+
+    server.on("POST", ASK, server.issues(0), DONE)
+    server.on("POST", RELEASE, released)
+    study.optimize(objective, n_jobs=2)
+    assert terminated == [signal.SIGTERM]
+    assert server.bodies(RELEASE) == [{"lease": "lease-0"}]
 
 
 def test_a_signal_while_a_trial_is_asked_for_finds_out_which_it_was(study, server):

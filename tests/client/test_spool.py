@@ -1,12 +1,13 @@
 import json
 import os
 import pathlib
+import random
 import stat
 
 import httpx
 import pytest
 
-from tpeak.errors import InvalidValue, ServerUnreachable, Unauthorized, UnexpectedReply
+from tpeak.errors import InvalidValue, ServerUnreachable, StudyNotFound, Unauthorized, UnexpectedReply
 from tpeak.parcel import Parcel
 from tpeak.spool import Fate, Spool
 
@@ -105,6 +106,13 @@ def test_a_refused_result_is_raised_and_not_kept(spool, client, server, refusal)
     assert files(spool) == []
 
 
+def test_a_result_for_a_study_that_the_server_does_not_know_is_raised_and_kept(spool, client, server, refusal):
+    server.on("POST", TELL, refusal(404, "study_not_found"))
+    with pytest.raises(StudyNotFound, match=rf"kept in {spool.folder}/\S+\.json, for when the server has its database"):
+        spool.deliver(client, PARCEL)
+    assert [file["body"] for file in files(spool)] == [BODY]
+
+
 def test_where_the_disk_takes_nothing_the_error_is_raised(tmp_path, client, server):
     (tmp_path / "file").touch()
     server.on("POST", TELL, httpx.ConnectError("refused"))
@@ -154,6 +162,27 @@ def test_other_servers_results_are_left_alone(kept, spool, client, server):
     spool.resend(client)
     assert server.sent == []
     assert len(files(spool)) == 1
+
+
+@pytest.mark.parametrize(("incarnation", "sent"), [("first", [BODY]), ("another", [])])
+def test_a_result_follows_its_database_to_another_url(kept, spool, client, server, incarnation, sent):
+    (file,) = spool.folder.iterdir()
+    entry = json.loads(file.read_text()) | {"url": "http://127.0.0.1:40633", "incarnation": incarnation}
+    file.write_text(json.dumps(entry))
+    spool.resend(client)
+    assert server.bodies(TELL) == sent
+    assert len(files(spool)) == 1 - len(sent)
+
+
+def test_a_writers_files_are_sent_in_their_order_and_the_writers_in_any(spool, client, server, monkeypatch):
+    server.on("POST", TELL, {"seq": 1})
+    spool.folder.mkdir()
+    for name in ("1-7-a", "2-8-b", "3-7-c"):
+        parcel = Parcel(url=PARCEL.url, path=TELL, body={"lease": name})
+        (spool.folder / f"{name}.json").write_bytes(parcel.to_json())
+    monkeypatch.setattr(random, "shuffle", list.reverse)
+    spool.resend(client)
+    assert [body["lease"] for body in server.bodies(TELL)] == ["2-8-b", "1-7-a", "3-7-c"]
 
 
 def test_an_unreadable_file_does_not_stop_the_others(kept, spool, client, server):

@@ -60,6 +60,15 @@ def test_fixed_distributions_are_sent_and_suggested_at_once(study, server):
     assert server.bodies(ASK)[0]["distributions"] == {"x": FLOAT}
 
 
+def test_an_ask_whose_parameters_are_refused_lets_the_lease_go(study, server, connection, clock, refusal):
+    server.on("POST", "/studies/s1/ask", server.issues(0))
+    server.on("POST", "/studies/s1/trials/0/suggest", refusal(422, "invalid_value"))
+    with pytest.raises(InvalidValue):
+        study.ask({"x": FloatDistribution(0, 1)})
+    clock.now += 30.0
+    assert connection.heartbeat.renew_due() == 60.0
+
+
 def test_an_ask_that_must_wait_says_how_long(study, server):
     server.on("POST", ASK, {"trials": [], "retry_after_s": 2.5, "seq": 1})
     with pytest.raises(NoTrialYet) as caught:
@@ -193,12 +202,18 @@ def test_enqueued_parameters_wait_with_their_attributes(study, server):
 
 
 def test_parameters_that_are_there_are_not_enqueued_again(study, server, row_of):
-    rows = [row_of(0, params={"x": 5.0}), row_of(1, state="waiting", fixed={"x": 6})]
+    rows = [
+        row_of(0, params={"x": 5.0}),
+        row_of(1, state="waiting", origin="enqueued", fixed={"x": 6}),
+        row_of(2, params={"x": 8.0, "y": 2.0}, origin="enqueued", fixed={"x": 8}),
+        row_of(3, params={"x": 9.0, "y": 2.0}, origin="partial_fixed", fixed={"x": 9}),
+    ]
     server.on("GET", TRIALS, {"trials": rows, "next": None, "seq": 1})
-    server.on("POST", TRIALS, (201, {"numbers": [2], "seq": 2}))
-    for params in ({"x": 5}, {"x": 6}, {"x": 7}, {"x": 5, "y": 1}):
+    server.on("POST", TRIALS, (201, {"numbers": [4], "seq": 2}))
+    for params in ({"x": 5}, {"x": 6}, {"x": 7}, {"x": 5, "y": 1}, {"x": 8}, {"x": 9}):
         study.enqueue_trial(params, skip_if_exists=True)
-    assert [body["trials"][0]["params"] for body in server.bodies(TRIALS) if body] == [{"x": 7}, {"x": 5, "y": 1}]
+    enqueued = [body["trials"][0]["params"] for body in server.bodies(TRIALS) if body]
+    assert enqueued == [{"x": 7}, {"x": 5, "y": 1}, {"x": 9}]
 
 
 def test_finished_trials_are_added_with_all_that_they_have(study, server):

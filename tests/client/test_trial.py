@@ -289,6 +289,16 @@ def test_reports_wait_while_a_proxy_answers_in_the_servers_place(ask, server, re
     assert [report["step"] for report in server.bodies(REPORT)[-1]["reports"]] == [0, 1]
 
 
+def test_reports_wait_while_the_token_is_refused(ask, server, refusal, report_reply):
+    trial = ask()
+    server.on("POST", REPORT, refusal(401, "unauthorized"))
+    with pytest.warns(UserWarning, match="refuses this token.* Reports are held back until the token is taken"):
+        trial.report(0.5, 0)
+    server.on("POST", REPORT, report_reply())
+    trial.report(0.6, 1)
+    assert [report["step"] for report in server.bodies(REPORT)[-1]["reports"]] == [0, 1]
+
+
 @pytest.mark.parametrize(("status", "code"), [(401, "unauthorized"), (422, "invalid_value")])
 def test_reports_held_back_that_are_refused_do_not_hold_up_the_result(ask, study, server, refusal, status, code):
     trial = ask()

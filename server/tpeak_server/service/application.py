@@ -29,8 +29,9 @@ SAMPLING_THREADS = 2
 TIDY_S = 5.0
 """Time between two rounds of housekeeping: idle batchers are dropped, workers' last_seen is written."""
 
-MAX_IDLE_STUDIES = 64
-"""Studies without a request under way whose cache is kept."""
+MAX_STUDIES = 64
+MAX_BYTES = 2**30
+"""Studies whose caches are kept, and about how many bytes of them; those with a request under way stay anyway."""
 
 SCHEMA = head()
 """The schema version that this server works with."""
@@ -125,9 +126,14 @@ class Application:
                 logger.exception("housekeeping failed; it goes on")
 
     def _drop_idle(self) -> None:
-        idle = [study_id for study_id, batcher in self._batchers.items() if batcher.idle]
-        for study_id in idle[: max(0, len(idle) - MAX_IDLE_STUDIES)]:
-            del self._batchers[study_id]
+        """Keeps the studies that were used last, and the very last one however large it is."""
+        kept = taken = 0
+        for study_id, batcher in reversed(list(self._batchers.items())):
+            size = 0 if batcher.history is None else batcher.history.size
+            if kept and batcher.idle and (kept >= MAX_STUDIES or taken + size > MAX_BYTES):
+                del self._batchers[study_id]
+            else:
+                kept, taken = kept + 1, taken + size
 
     async def _write_seen(self) -> None:
         if not self._seen:

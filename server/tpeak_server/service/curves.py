@@ -46,9 +46,13 @@ class Rung:
 
 
 class Curves:
-    """Curves by trial number. They are losses of the objective that the study's rule looks at."""
+    """Curves by trial number. They are losses of the objective that the study's rule looks at.
+
+    `length` is how many reports they have together.
+    """
 
     def __init__(self, study: Study) -> None:
+        self.length = 0
         self._of: dict[int, Reported] = {}
         self._final: dict[int, tuple[float, ...] | None] = {}
         """The values of complete trials, None where these do not count as the best."""
@@ -155,6 +159,7 @@ class Curves:
         self.drop(number, climbed=False)
         if record.curve:
             self._of[number] = reported = reported_in(record.curve, record.costs)
+            self.length += len(reported.steps)
             for rung in self._rungs.values():
                 rung.put(number, self._loss_at(rung, number, reported))
         else:
@@ -166,6 +171,7 @@ class Curves:
         """Takes over finished trials that it does not know yet, as `put` does one by one."""
         for number, reported in each_reported(finished.reports):
             self._of[number] = reported
+            self.length += len(reported.steps)
             for rung in self._rungs.values():
                 rung.put(number, self._loss_at(rung, number, reported))
         for alike in finished.groups:
@@ -205,6 +211,7 @@ class Curves:
         if reported is None:
             reported = self._of[number] = Reported(array("q"), tuple(array("d") for _ in values))
         reported.insert(step, values, spent)
+        self.length += 1
         for rung in self._rungs.values():
             rung.put(number, self._loss_at(rung, number, reported))
 
@@ -225,7 +232,7 @@ class Curves:
             del self._final[number]
             self._costs.pop(number, None)
             self._best_is_known = False
-        self._of.pop(number, None)
+        self.length -= len(self._of.pop(number, NOTHING).steps)
         if climbed:
             self._leave_rungs(number)
 

@@ -28,6 +28,8 @@ from tpeak_server.service.tried import TriedTrials, discrete
 KEPT_PROPOSALS = 4096
 """Latest proposals that are kept by number: more than are ever created while a sampler's scene is kept."""
 
+BYTES_A_TRIAL, BYTES_A_VALUE, BYTES_A_REPORT = 440, 25, 90
+"""By what a process grew that read studies of 10,000 and 100,000 trials: docs/benchmarks.md."""
 
 FEW_TRIALS = 1_000
 FEW_REPORTS = 100_000
@@ -165,6 +167,12 @@ class History:
                 if name in columns:
                     columns[name][row] = self._translated(space[name], distribution_id, value)
         return columns
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        a_trial = BYTES_A_TRIAL + BYTES_A_VALUE * len(self.ids)
+        return self.clock.next_number * a_trial + self.curves.length * BYTES_A_REPORT
 
     @property
     def warm(self) -> int:

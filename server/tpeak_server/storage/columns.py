@@ -77,7 +77,7 @@ FROM (
 GROUP BY 1
 """
 RARE = f"""
-SELECT number, cause, CASE WHEN epoch = 0 THEN fixed END, constraints, constraint_names, exempt FROM trials
+SELECT number, cause, fixed, constraints, constraint_names, exempt FROM trials
 WHERE {OF_PAGE} AND (cause IS NOT NULL OR fixed IS NOT NULL OR constraints IS NOT NULL OR exempt)
 """
 ATTRS = f"SELECT number, json_object_agg(key, value)::text FROM trial_attrs WHERE {OF_PAGE} GROUP BY number"

@@ -39,14 +39,14 @@ def test_added_trials_get_the_next_numbers_in_order(study: Study) -> None:
     assert study.trial(replica=1)["number"] == 1
 
 
-def test_an_enqueued_trial_shows_its_bare_values_until_it_is_handed_out(study: Study) -> None:
+def test_an_enqueued_trial_shows_the_bare_values_that_it_was_given(study: Study) -> None:
     add(study, {"params": {"x": 0.5, "k": None}, "user_attrs": {"why": "guess"}})
     waiting = study.get("/trials/0")
     assert (waiting["state"], waiting["origin"], waiting["params"]) == ("waiting", "enqueued", {})
     assert (waiting["fixed"], waiting["user_attrs"]) == ({"x": 0.5, "k": None}, {"why": "guess"})
     trial = study.trial(replica=1)
     assert (trial["fixed"], trial["user_attrs"]) == ({"x": 0.5, "k": None}, {"why": "guess"})
-    assert "fixed" not in study.get("/trials/0")
+    assert study.get("/trials/0")["fixed"] == {"x": 0.5, "k": None}
 
 
 def test_an_enqueued_value_with_its_distribution_is_proposed_as_it_is(study: Study) -> None:

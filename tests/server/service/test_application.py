@@ -12,6 +12,7 @@ from tpeak_server.domain.study import from_path
 from tpeak_server.service import application
 from tpeak_server.service.application import Application
 from tpeak_server.service.commands import Ask
+from tpeak_server.service.history import BYTES_A_TRIAL
 
 Study = Any  # of conftest.py, which no module can import
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -42,6 +43,30 @@ def test_housekeeping_survives_whatever_the_database_says(
         await app.submit(number, Ask(request_id=key, worker="w"))
 
     asyncio.run(outlived())
+
+
+def test_of_idle_studies_those_used_last_are_kept_as_far_as_there_is_room(
+    make_study: Callable[[], Study], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = [from_path(make_study().id) for _ in range(3)]
+
+    async def kept() -> list[list[int | None]]:
+        app = Application(database_url)
+        left: list[list[int | None]] = []
+        try:
+            for number in (*numbers, numbers[0]):
+                assert number is not None
+                await app.submit(number, Ask(request_id=f"ask-{number}", worker="w"))
+            for room in (3, 2, 0):
+                monkeypatch.setattr(application, "MAX_BYTES", room * BYTES_A_TRIAL)
+                app._drop_idle()
+                left.append(list(app._batchers))
+        finally:
+            await app.stop()
+        return left
+
+    first, second, third = numbers
+    assert asyncio.run(kept()) == [[second, third, first], [third, first], [first]]
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -224,6 +224,7 @@ def test_whatever_changes_the_curves_are_what_the_trials_that_are_left_make_of_t
             curves.put(left[number], feasible=True)
     fresh = curves_of(*left.values(), study=study)
     assert (curves.complete, curves.deepest) == (fresh.complete, fresh.deepest)
+    assert curves.length == sum(len(one.curve) for one in left.values())
     assert curves.deepest_cost == fresh.deepest_cost
     assert [[*curves.reached(cost, without=2, resource=Resource.COST)] for cost in (0.3, 1.0)] == [
         slowly_by_cost(left, study, cost, 2) for cost in (0.3, 1.0)

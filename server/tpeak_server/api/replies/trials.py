@@ -71,7 +71,7 @@ def trial(record: TrialRecord, interned: Mapping[int, Interned]) -> TrialReply:
         started_at=time(one.started_at),
         finished_at=time(one.finished_at),
     )
-    if one.fixed and one.epoch == 0:
+    if one.fixed:
         body["fixed"] = dict(one.fixed)
     if one.constraint_names is not None:
         body["constraint_names"] = list(one.constraint_names)
