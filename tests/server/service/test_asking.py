@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -213,6 +215,26 @@ def test_an_ask_without_room_for_its_distributions_hands_out_nothing(
     assert (refused.status_code, refused.json()["where"]) == (422, "/distributions")
     assert study.state(0) == "waiting"
     assert numbers(study.ask(count=2)) == [0, 1]
+
+
+def test_a_space_of_many_long_choices_is_asked_for_and_moves_to_another_server(make_study: MakeStudy) -> None:
+    """More than fits into a row of an index, also once it is compressed: with letters, backslashes and quotes."""
+    choices = [f"{uuid.uuid5(uuid.NAMESPACE_OID, str(n))} \\x ü'\"" for n in range(200)]
+    known, late, added = ({"type": "categorical", "choices": choices[start:]} for start in (0, 1, 2))
+    study = make_study(space={"k": known}, sampler={"name": "random"})
+    trial = study.trial(distributions={})
+    assert trial["params"]["k"] in choices
+    value = study.of(trial, "suggest", {"name": "late", "distribution": late})
+    assert value.json()["value"] in choices
+    assert study.report(trial, 0, 0.5).status_code == 200
+    assert study.tell(trial, values=[1.0]).status_code == 200
+    done = {"state": "complete", "values": [1.0], "params": {"k": choices[2]}, "distributions": {"k": added}}
+    assert study.post("trials", {"request_id": study.service.key(), "trials": [done]}).status_code == 201
+    lines = study.service.send("GET", f"{study.path}/export").text.splitlines()
+    copy = make_study(space={"k": known}, sampler={"name": "random"})
+    body = {"request_id": copy.service.key(), "lines": [json.loads(line) for line in lines[1:]]}
+    assert copy.post("import", body).json()["numbers"] == [0, 1]
+    assert [copy.get(f"/trials/{number}") for number in (0, 1)] == [study.get(f"/trials/{number}") for number in (0, 1)]
 
 
 def test_an_ask_for_many_gets_fewer_where_another_replica_took_the_numbers_foreseen(study: Study) -> None:
