@@ -68,12 +68,12 @@ def ask(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) ->
     exhausted = False
     pausing = _paused(ledger, command)
     if ledger.study.state is StudyState.OPEN:
-        _start_clock(ledger)
         if not pausing:
             # Beside other changes of the same batch, which no sampler has seen, nothing is certain.
             certain = not (ledger.touched or ledger.history.unfinished)
             trials, exhausted = _hand_out(ledger, command, sampling, prepared)
             exhausted = exhausted and certain
+        _start_clock(ledger)  # not before: an ask that is refused is none
     if trials:
         return Asked(trials=tuple(trials), seq=ledger.seq)
     # A repetition that hands out trials runs into the leases of the first; one that does not must be looked up.

@@ -217,6 +217,17 @@ def test_an_ask_without_room_for_its_distributions_hands_out_nothing(
     assert numbers(study.ask(count=2)) == [0, 1]
 
 
+def test_the_time_does_not_run_from_an_ask_that_was_refused(
+    make_study: MakeStudy, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(timeout_s=10.0)
+    with monkeypatch.context() as cramped:
+        cramped.setattr(ledger, "MAX_DISTRIBUTIONS", 0)
+        assert study.asked().status_code == 422
+    clock.live(11)
+    assert numbers(study.ask()) == [0]
+
+
 def test_a_space_of_many_long_choices_is_asked_for_and_moves_to_another_server(make_study: MakeStudy) -> None:
     """More than fits into a row of an index, also once it is compressed: with letters, backslashes and quotes."""
     choices = [f"{uuid.uuid5(uuid.NAMESPACE_OID, str(n))} \\x ü'\"" for n in range(200)]
