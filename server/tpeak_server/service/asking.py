@@ -155,7 +155,7 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
             if point is None:
                 # All at once: one draw of many costs a small part of many draws.
                 count, drawn_here = min(count, max(1, UNDER_LOCK - len(ledger.changes.created))), True
-                prepared = sampling.points_under_lock(ledger, number, count, space, at_last=share is not None)
+                prepared = sampling.points_under_lock(ledger, number, count, space, at_last=prepared.under_lock)
                 point = prepared.take(number, space)
             if point is None:
                 return trials, True

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tpeak_server.service import asking, ledger
+from tpeak_server.service import asking, ledger, proposing
 
 Study = Any  # of conftest.py, which no module can import
 Service = Any
@@ -226,6 +226,21 @@ def test_the_time_does_not_run_from_an_ask_that_was_refused(
         assert study.asked().status_code == 422
     clock.live(11)
     assert numbers(study.ask()) == [0]
+
+
+def test_an_ask_for_many_gets_fewer_where_each_takes_its_time(make_study: MakeStudy) -> None:
+    study = make_study(sampler={"name": "gp", "n_startup_trials": 1})
+    study.finish(1.0)
+    many = 1 + proposing.SLOW_AHEAD
+    assert numbers(study.ask(count=1000)) == list(range(1, many))
+    assert numbers(study.ask(count=3)) == [many, many + 1, many + 2]
+
+
+def test_a_study_that_was_resumed_on_another_replica_hands_out_at_once(study: Study) -> None:
+    study.post("pause", {"request_id": study.service.key()})
+    assert study.ask() == []
+    study.post("resume", {"request_id": study.service.key()}, replica=1)
+    assert numbers(study.ask(count=2)) == [0, 1]
 
 
 def test_a_space_of_many_long_choices_is_asked_for_and_moves_to_another_server(make_study: MakeStudy) -> None:
