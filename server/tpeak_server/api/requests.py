@@ -12,7 +12,7 @@ from tpeak_server.api.strict_json import BeyondExact
 from tpeak_server.domain.distributions import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution
 from tpeak_server.domain.errors import Invalid, InvalidDistribution, StudyNotFound, pointer
 from tpeak_server.domain.stopping import StopWhen
-from tpeak_server.domain.study import MIN_LEASE_SECONDS, Direction, LateResults, from_path
+from tpeak_server.domain.study import MAX_OBJECTIVES, MIN_LEASE_SECONDS, Direction, LateResults, from_path
 from tpeak_server.domain.trial import TrialState
 from tpeak_server.domain.warm import MAX_SOURCES, WarmSource
 from tpeak_server.service import commands
@@ -24,8 +24,8 @@ NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float(
 MAX_NAME = 255
 MAX_KEY = 128
 MAX_TEXT = 100_000
-MAX_VALUES = 16
-"""Objectives or intermediate values in one vector."""
+MAX_VALUES = MAX_OBJECTIVES
+"""Values in one vector: final or intermediate ones are one for each objective."""
 
 MAX_LEASE_SECONDS = 7 * 24 * 3600.0
 MAX_INT32 = 2**31 - 1

@@ -88,6 +88,10 @@ async def _send_all(part: bytes, parts: AsyncGenerator[bytes], send: Send) -> No
         # Without its end the client knows that the reply is not whole.
         logger.warning("a reply broke off: %s", error or "the client did not take it in time")
         return
+    except Exception:
+        # Nobody is there to be told: the reply has begun, and who awaits this only looks for its end.
+        logger.exception("a reply broke off: unforeseen error")
+        return
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -13,6 +13,9 @@ from tpeak_server.domain.distributions import Distribution
 from tpeak_server.domain.stopping import StopWhen
 from tpeak_server.domain.warm import WarmSource
 
+MAX_OBJECTIVES = 16
+"""Directions that a study has at most."""
+
 DEFAULT_LEASE_SECONDS = 60.0
 MIN_LEASE_SECONDS = 2.0
 """Below that a healthy reaper's tick is no longer small against a lease."""

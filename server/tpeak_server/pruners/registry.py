@@ -19,6 +19,7 @@ from tpeak_server.domain.settings import (
     Registry,
     Setting,
 )
+from tpeak_server.domain.study import MAX_OBJECTIVES
 from tpeak_server.pruners.hyperband import HyperbandPruner
 from tpeak_server.pruners.median import MedianPruner
 from tpeak_server.pruners.nop import NopPruner
@@ -30,12 +31,9 @@ from tpeak_server.pruners.successive_halving import SuccessiveHalvingPruner
 from tpeak_server.pruners.threshold import ThresholdPruner
 from tpeak_server.pruners.wilcoxon import WilcoxonPruner
 
-MOST_OBJECTIVE = 5
-"""The last of the most objectives that a study has, from 0."""
-
 GREATEST = sys.float_info.max
 
-_OBJECTIVE = Count(name="objective", most=MOST_OBJECTIVE, optional=True)
+_OBJECTIVE = Count(name="objective", most=MAX_OBJECTIVES - 1, optional=True)
 
 _RESOURCE = Choice(name="resource", words=tuple(word.value for word in Resource), default=Resource.STEP.value)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from tpeak_server.domain.distributions import Distribution
@@ -68,12 +69,12 @@ def ask(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepared) ->
     exhausted = False
     pausing = _paused(ledger, command)
     if ledger.study.state is StudyState.OPEN:
-        _start_clock(ledger)
         if not pausing:
             # Beside other changes of the same batch, which no sampler has seen, nothing is certain.
             certain = not (ledger.touched or ledger.history.unfinished)
             trials, exhausted = _hand_out(ledger, command, sampling, prepared)
             exhausted = exhausted and certain
+        _start_clock(ledger)  # not before: an ask that is refused is none
     if trials:
         return Asked(trials=tuple(trials), seq=ledger.seq)
     # A repetition that hands out trials runs into the leases of the first; one that does not must be looked up.
@@ -136,12 +137,12 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
         return trials, False
     drawn_here, share, new = False, prepared.share, 0
     short = _short_of_time(ledger, command)
-    waiting = ledger.waiting()
+    waiting = _suitable(ledger, command, short)
     space = space_of(ledger.study, ledger.current(), command.distributions)
-    if not short and len(waiting) < command.count:
+    if not short and len(list(islice(ledger.waiting(), command.count))) < command.count:
         ledger.need_room(space.items(), "/distributions")
     while len(trials) < command.count:
-        trial = _next_waiting(ledger, command, waiting, short)
+        trial = next(waiting, None)
         if trial is None:
             number, count = ledger.next_number, _affordable(ledger, command.count - len(trials))
             if share is not None:
@@ -154,7 +155,7 @@ def _hand_out(ledger: Ledger, command: Ask, sampling: Sampling, prepared: Prepar
             if point is None:
                 # All at once: one draw of many costs a small part of many draws.
                 count, drawn_here = min(count, max(1, UNDER_LOCK - len(ledger.changes.created))), True
-                prepared = sampling.points_under_lock(ledger, number, count, space, at_last=share is not None)
+                prepared = sampling.points_under_lock(ledger, number, count, space, at_last=prepared.under_lock)
                 point = prepared.take(number, space)
             if point is None:
                 return trials, True
@@ -176,15 +177,16 @@ def _suits(ledger: Ledger, command: Ask, trial: Trial, short: bool) -> bool:
     return all(lease.host in {None, command.host} for lease in ledger.live_leases())
 
 
-def _next_waiting(ledger: Ledger, command: Ask, waiting: list[int], short: bool) -> Trial | None:
-    """The lowest waiting trial that may be handed out: a first handing out is paid from the budget."""
-    for number in waiting:
+def _suitable(ledger: Ledger, command: Ask, short: bool) -> Iterator[Trial]:
+    """The waiting trials that may be handed out, each before the next one is looked for.
+
+    A first handing out is paid from the budget.
+    """
+    for number in ledger.waiting():
         trial = ledger.record(number).trial
         paid = trial.epoch > 0 or _affordable(ledger, 1) > 0
         if paid and _suits(ledger, command, trial, short):
-            waiting.remove(number)
-            return trial
-    return None
+            yield trial
 
 
 def _affordable(ledger: Ledger, wanted: int) -> int:

@@ -6,6 +6,7 @@ another replica has written, replaces the records that changed. Nothing is rebui
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 
@@ -54,6 +55,7 @@ class History:
         self._foreseen: set[int] = set()
         self.counts: Counter[TrialState] = Counter()
         self._states: dict[int, TrialState] = {}
+        self._waiting: list[int] = []
         self._tried = TriedTrials()
         self._proposals: dict[int, Mapping[int, float]] = {}
         self._results = Results(delta.study.signs)
@@ -128,9 +130,9 @@ class History:
                 latest[interned.name] = interned
         return latest
 
-    def waiting(self) -> list[int]:
+    def waiting(self) -> Sequence[int]:
         """The numbers of waiting trials, in order."""
-        return sorted(n for n, record in self.unfinished.items() if record.trial.state is TrialState.WAITING)
+        return self._waiting
 
     def view(self, space: Mapping[str, Distribution]) -> View:
         """The finished trials under the space's distributions; the same object until something changes.
@@ -197,6 +199,8 @@ class History:
         if before is not None:
             self.counts[before] -= 1
         self.unfinished.pop(number, None)
+        if before is TrialState.WAITING:
+            del self._waiting[bisect_left(self._waiting, number)]
         if before in TEACHES:
             self._results.clear(number)
         if record.trial.deleted:
@@ -209,6 +213,8 @@ class History:
         self._show(record)
         if state in UNFINISHED:
             self.unfinished[number] = record
+            if state is TrialState.WAITING:
+                insort(self._waiting, number)
             self.forgotten += before in TEACHES
         return tried if state in TEACHES else None
 

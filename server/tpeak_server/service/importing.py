@@ -67,6 +67,7 @@ class _Plan:
 
     ledger: Ledger
     interned: dict[int, Interned] = field(default_factory=dict)
+    keys: set[tuple[str, str]] = field(default_factory=set)
     trials: list[_Trial] = field(default_factory=list)
     more: list[MoreLine] = field(default_factory=list)
     late: list[LateLine] = field(default_factory=list)
@@ -129,14 +130,12 @@ class _Plan:
                 where=f"{where}/id",
             )
         key = (line.name, canonical(line.distribution))
-        if any((one.name, canonical(one.distribution)) == key for one in self._all().values()):
+        if key in self.ledger.history.ids or key in self.keys:
             raise Invalid("this distribution is there under another id", where=where)
+        self.keys.add(key)
         # The one that its name was last given is known by its seq; the others of the name have none.
         seen_seq = self.ledger.seq + 1 if line.current else 0
         self.interned[line.id] = Interned(id=line.id, name=line.name, distribution=line.distribution, seen_seq=seen_seq)
-
-    def _all(self) -> dict[int, Interned]:
-        return {**self.ledger.interned, **self.interned}
 
     def _trial(self, line: TrialLine, where: str) -> None:
         if line.number != self.next_number:
@@ -197,13 +196,14 @@ def _check_values(line: TrialLine, objectives: int, where: str) -> None:
 
 def _check_epochs(line: TrialLine, where: str) -> None:
     before: set[int] = set()
+    last = 0
     for index, one in enumerate(line.epochs):
         at = f"{where}/epochs/{index}"
-        if one.epoch > line.epoch or any(one.epoch <= earlier for earlier in before) or one.epoch == 0:
+        if not last < one.epoch <= line.epoch:
             raise Invalid(f"epochs rise from 1 to the trial's {line.epoch}", where=f"{at}/epoch")
         if one.resume_epoch is not None and one.resume_epoch not in before:
             raise Invalid("it resumes an epoch that is not there", where=f"{at}/resume_epoch")
-        before.add(one.epoch)
+        before.add(last := one.epoch)
     if line.resume_epoch is not None and line.resume_epoch not in before:
         raise Invalid("it resumes an epoch that is not there", where=f"{where}/resume_epoch")
     if line.told_epoch is not None and line.told_epoch not in before | {0}:

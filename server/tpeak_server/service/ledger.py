@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from heapq import merge
 from typing import Any
 
 from tpeak_server.domain.changes import Changes, Clock, Delta, Event, LateResult, Locked, Request
@@ -338,11 +339,13 @@ class Ledger:
             if lease is not None and lease.live:
                 yield lease
 
-    def waiting(self) -> list[int]:
-        """The numbers of waiting trials, in order."""
-        numbers = {n for n in self.history.waiting() if n not in self._records}
-        numbers |= {n for n, record in self._records.items() if record.trial.state is TrialState.WAITING}
-        return sorted(numbers)
+    def waiting(self) -> Iterator[int]:
+        """The numbers of waiting trials, in order: the first of many cost little.
+
+        Those that were given may be handed out while the next ones are looked for.
+        """
+        own = sorted(n for n, record in self._records.items() if record.trial.state is TrialState.WAITING)
+        return merge((n for n in self.history.waiting() if n not in self._records), own)
 
     def _clock(self) -> Clock:
         return Clock(next_number=self.next_number, handed=self.handed, seq=self._seq, progress=self.progress)

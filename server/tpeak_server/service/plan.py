@@ -26,7 +26,7 @@ fits a model of it in less than 10 ms."""
 class Plan:
     """What to draw: in order, for each scene that many new points, and each late parameter.
 
-    The sampler has drawn from the view `fitted` before.
+    The sampler has drawn from the view `fitted` before. Each ask gets its `share` of the points at most.
     """
 
     sampler: Sampler
@@ -38,6 +38,7 @@ class Plan:
     ahead: Sequence[Prepared] = ()
     before: Sequence[Point] = ()
     scenes: Sequence[tuple[Scene, int]] = ()
+    share: int | None = None
     late: Sequence[tuple[Suggest, Mapping[str, float], Scene]] = ()
 
     @property
@@ -55,7 +56,7 @@ class Plan:
 
     def draw_under_lock(self, share: int) -> Prepared:
         """The same, where the study's lock was held since before it was planned: so many for each ask."""
-        return replace(self.draw(), share=share)
+        return replace(self.draw(), share=share, under_lock=True)
 
     def portions(self) -> Iterator[Prepared]:
         """Draws everything, and gives after each portion what there is then: everything at last."""
@@ -63,8 +64,9 @@ class Plan:
         for scene, count in self.scenes:
             for start in range(0, count, PORTION):
                 points = [*points, *self._points(scene, points, min(PORTION, count - start))]
-                yield Prepared(first=self.first, points=points, ahead=self.ahead)
-        yield Prepared(first=self.first, points=points, late=self._draw_late(), ahead=self.ahead)
+                yield Prepared(first=self.first, points=points, ahead=self.ahead, share=self.share)
+        late = self._draw_late()
+        yield Prepared(first=self.first, points=points, late=late, ahead=self.ahead, share=self.share)
 
     def _points(self, scene: Scene, drawn: Sequence[Point], count: int) -> list[Point]:
         """Points for the numbers after those drawn, in sight of them."""

@@ -34,7 +34,7 @@ class Prepared:
     """Samples drawn ahead: points for the numbers from `first` on, and values for late parameters.
 
     The points were drawn in sight of those of `ahead`, as pending: they are nothing where one of those was not taken.
-    Of those that were drawn under the transaction's lock each ask gets its `share` at most.
+    Where a point takes its time each ask gets its `share` of them at most. What is drawn `under_lock` is the last try.
     """
 
     first: int = 0
@@ -42,6 +42,7 @@ class Prepared:
     late: Mapping[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
     ahead: Sequence[Prepared] = ()
     share: int | None = None
+    under_lock: bool = False
     _taken: int = 0
 
     def take(self, number: int, space: Mapping[str, Distribution]) -> Point | None:

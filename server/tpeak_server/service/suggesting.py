@@ -70,4 +70,4 @@ def _value(ledger: Ledger, record: TrialRecord, command: Suggest, sampling: Samp
     foreseen = prepared.late.get((command.number, command.name))
     if foreseen is not None and foreseen[0] == (known, command.distribution):
         return foreseen[1]
-    return sampling.value_under_lock(ledger, command, known, at_last=prepared.share is not None)
+    return sampling.value_under_lock(ledger, command, known, at_last=prepared.under_lock)

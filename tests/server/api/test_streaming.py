@@ -7,13 +7,15 @@ import json
 import socket
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+
+from tpeak_server.api.streaming import PartsResponse
 
 X = {"type": "float", "low": 0.0, "high": 1.0}
 SNAPSHOTS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND query ~ '^(FETCH|DECLARE)'"
@@ -95,6 +97,32 @@ def test_an_export_whose_connection_dies_has_no_end(
         with pytest.raises(httpx.RemoteProtocolError):
             reply.read()
     assert api.get(large).status_code == 200
+
+
+def test_what_nobody_foresaw_breaks_the_reply_off_and_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def parts() -> AsyncGenerator[bytes]:
+        yield b"a line"
+        raise ZeroDivisionError("in mid-export")
+
+    async def replied() -> list[Any]:
+        sent: list[Any] = []
+        gone = asyncio.Event()
+
+        async def receive() -> Any:
+            await gone.wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await PartsResponse(parts())({"type": "http"}, receive, send)
+        return sent
+
+    start, part = asyncio.run(replied())
+    assert (start["status"], part["body"], part["more_body"]) == (200, b"a line", True)
+    (record,) = caplog.records
+    assert "broke off" in record.message
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "in mid-export"
 
 
 def test_other_requests_are_answered_while_one_is_sent(server: Any, large: str) -> None:

@@ -188,9 +188,9 @@ def test_a_spec_whose_automatic_settings_were_told_is_built_and_prunes(spec: dic
             "interval_steps must lie within 1 .. 9007199254740992, got 0",
         ),
         (
-            {"name": "median", "objective": 6},
+            {"name": "median", "objective": 16},
             "/pruner/objective",
-            "objective must lie within 0 .. 5, or null, got 6",
+            "objective must lie within 0 .. 15, or null, got 16",
         ),
         (
             {"name": "nop", "objective": 0},

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from tpeak_server.service import asking, ledger
+from tpeak_server.service import asking, ledger, proposing
 
 Study = Any  # of conftest.py, which no module can import
 Service = Any
@@ -213,6 +215,52 @@ def test_an_ask_without_room_for_its_distributions_hands_out_nothing(
     assert (refused.status_code, refused.json()["where"]) == (422, "/distributions")
     assert study.state(0) == "waiting"
     assert numbers(study.ask(count=2)) == [0, 1]
+
+
+def test_the_time_does_not_run_from_an_ask_that_was_refused(
+    make_study: MakeStudy, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(timeout_s=10.0)
+    with monkeypatch.context() as cramped:
+        cramped.setattr(ledger, "MAX_DISTRIBUTIONS", 0)
+        assert study.asked().status_code == 422
+    clock.live(11)
+    assert numbers(study.ask()) == [0]
+
+
+def test_an_ask_for_many_gets_fewer_where_each_takes_its_time(make_study: MakeStudy) -> None:
+    study = make_study(sampler={"name": "gp", "n_startup_trials": 1})
+    study.finish(1.0)
+    many = 1 + proposing.SLOW_AHEAD
+    assert numbers(study.ask(count=1000)) == list(range(1, many))
+    assert numbers(study.ask(count=3)) == [many, many + 1, many + 2]
+
+
+def test_a_study_that_was_resumed_on_another_replica_hands_out_at_once(study: Study) -> None:
+    study.post("pause", {"request_id": study.service.key()})
+    assert study.ask() == []
+    study.post("resume", {"request_id": study.service.key()}, replica=1)
+    assert numbers(study.ask(count=2)) == [0, 1]
+
+
+def test_a_space_of_many_long_choices_is_asked_for_and_moves_to_another_server(make_study: MakeStudy) -> None:
+    """More than fits into a row of an index, also once it is compressed: with letters, backslashes and quotes."""
+    choices = [f"{uuid.uuid5(uuid.NAMESPACE_OID, str(n))} \\x ü'\"" for n in range(200)]
+    known, late, added = ({"type": "categorical", "choices": choices[start:]} for start in (0, 1, 2))
+    study = make_study(space={"k": known}, sampler={"name": "random"})
+    trial = study.trial(distributions={})
+    assert trial["params"]["k"] in choices
+    value = study.of(trial, "suggest", {"name": "late", "distribution": late})
+    assert value.json()["value"] in choices
+    assert study.report(trial, 0, 0.5).status_code == 200
+    assert study.tell(trial, values=[1.0]).status_code == 200
+    done = {"state": "complete", "values": [1.0], "params": {"k": choices[2]}, "distributions": {"k": added}}
+    assert study.post("trials", {"request_id": study.service.key(), "trials": [done]}).status_code == 201
+    lines = study.service.send("GET", f"{study.path}/export").text.splitlines()
+    copy = make_study(space={"k": known}, sampler={"name": "random"})
+    body = {"request_id": copy.service.key(), "lines": [json.loads(line) for line in lines[1:]]}
+    assert copy.post("import", body).json()["numbers"] == [0, 1]
+    assert [copy.get(f"/trials/{number}") for number in (0, 1)] == [study.get(f"/trials/{number}") for number in (0, 1)]
 
 
 def test_an_ask_for_many_gets_fewer_where_another_replica_took_the_numbers_foreseen(study: Study) -> None:

@@ -136,6 +136,16 @@ def test_running_trials_are_pending_with_what_they_are_known_to_use() -> None:
     assert history.waiting() == [1]
 
 
+def test_trials_wait_in_the_order_of_their_numbers_until_they_wait_no_more() -> None:
+    history = History(delta(*(record(number, TrialState.WAITING) for number in (7, 3, 5, 9))))
+    history.apply(delta(record(4, TrialState.RUNNING), record(3, TrialState.WAITING, user_attrs={"a": 1}), seq=2))
+    assert [*history.waiting()] == [3, 5, 7, 9]
+    history.apply(delta(record(5, TrialState.RUNNING), record(9, TrialState.FAILED, deleted=True), seq=3))
+    assert [*history.waiting()] == [3, 7]
+    history.apply(delta(record(4, TrialState.WAITING), seq=4))
+    assert [*history.waiting()] == [3, 4, 7]
+
+
 def test_a_view_is_the_same_object_until_a_result_comes_in() -> None:
     history = History(delta(record(0)))
     view = history.view({"x": X})

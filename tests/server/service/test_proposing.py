@@ -10,7 +10,7 @@ import pytest
 
 from tpeak_server.domain.changes import Clock, Delta
 from tpeak_server.domain.distributions import FloatDistribution
-from tpeak_server.domain.study import Direction, Study
+from tpeak_server.domain.study import Direction, Study, StudyState
 from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, TrialState
 from tpeak_server.service.commands import Ask
 from tpeak_server.service.history import History
@@ -107,6 +107,43 @@ def test_a_gaussian_process_always_is() -> None:
     sampling, small = Sampling(), history(30, {"name": "gp"})
     assert planned(sampling, small, 1).heavy
     assert planned(sampling, small, 1).heavy
+
+
+@pytest.mark.parametrize(
+    ("counts", "drawn", "share"),
+    [((1000,), 64, 64), ((1000, 3), 64, 61), ((1000, 30, 1000), 63, 21), ((1,) * 8, 8, 64), ((2,) * 40, 40, 1)],
+)
+def test_a_group_draws_64_at_most_of_what_takes_its_time(counts: tuple[int, ...], drawn: int, share: int) -> None:
+    plan = planned(Sampling(), history(30, {"name": "gp"}), *counts)
+    assert ([count for _, count in plan.scenes], plan.share) == ([drawn], share)
+
+
+def test_of_what_takes_no_time_an_ask_draws_all_that_it_wants() -> None:
+    plan = planned(Sampling(), history(30), 1000, 3)
+    assert ([count for _, count in plan.scenes], plan.share) == ([1003], None)
+
+
+def test_nothing_is_drawn_for_what_waiting_trials_and_the_budget_leave_nothing_of() -> None:
+    growing = history(30)
+    waiting = [replace(record(n), trial=Trial(number=n, state=TrialState.WAITING)) for n in (30, 31, 32)]
+    budget = replace(study(), max_trials=30 + 8)
+    growing.apply(Delta(clock=Clock(next_number=33, handed=30, seq=33), study=budget, interned=[], records=waiting))
+    plans = [planned(Sampling(), growing, *counts) for counts in ((2, 1), (2, 4), (2, 90))]
+    assert [[count for _, count in plan.scenes] for plan in plans] == [[], [3], [8]]
+
+
+@pytest.mark.parametrize("state", [StudyState.PAUSED, StudyState.STOPPED])
+def test_nothing_is_drawn_ahead_of_a_study_that_hands_nothing_out(state: StudyState) -> None:
+    resting = history(30)
+    resting.apply(Delta(clock=clock(30), study=replace(study(), state=state), interned=[], records=[]))
+    assert planned(Sampling(), resting, 4).scenes == []
+
+
+def test_under_the_lock_it_is_drawn_for_who_resumes_the_study_in_the_same_batch() -> None:
+    resting = history(30)
+    resting.apply(Delta(clock=clock(30), study=replace(study(), state=StudyState.PAUSED), interned=[], records=[]))
+    plan = Sampling().plan(resting, asks(4), [], [], first=30)
+    assert [count for _, count in plan.scenes] == [4]
 
 
 def test_the_next_model_of_a_large_history_is_fitted_ahead() -> None:

@@ -55,6 +55,13 @@ def test_a_study_without_settings_has_the_defaults(service: Service) -> None:
     assert sum(study["counts"].values()) == 0
 
 
+def test_the_last_of_as_many_objectives_as_a_study_may_have_can_be_pruned_on(service: Service) -> None:
+    pruner = {"name": "median", "objective": 15}
+    assert create(service, "many", directions=["minimize"] * 16, pruner=pruner).status_code == 201
+    refused = create(service, "too many", directions=["minimize"] * 17)
+    assert (refused.status_code, refused.json()["where"]) == (422, "/directions")
+
+
 def test_who_loads_with_other_settings_is_told_what_differs_and_what_is_stored_stays(service: Service) -> None:
     x = {"type": "int", "low": 1, "high": 8}
     create(service, "contradicted", directions=["minimize"], seed=7, max_trials=10, space={"x": x}, note="first")

@@ -122,6 +122,15 @@ UPDATE trials SET exempt = true WHERE number = 1;
 """
 )
 
+ROWS_0008 = (
+    ROWS_0007
+    + """
+INSERT INTO distributions (study_id, id, name, spec, seen_seq)
+SELECT 77, 2, 'k', format('{"type":"categorical","choices":[%s]}', string_agg(format('"%s"', md5(n::text)), ',')), 3
+FROM generate_series(1, 200) n;
+"""
+)
+
 ROWS = {
     "0001": ROWS_0001,
     "0002": ROWS_0002,
@@ -130,6 +139,7 @@ ROWS = {
     "0005": ROWS_0005,
     "0006": ROWS_0006,
     "0007": ROWS_0007,
+    "0008": ROWS_0008,
 }
 """What a database of each revision may hold: every table has rows, and every state of a trial but pruned."""
 
@@ -217,8 +227,8 @@ def test_a_study_is_read_and_gone_on_with(migrated: tuple[str, str]) -> None:
     assert [issued.record.trial.number for issued in found["asked"].trials] == [4, 5]
     assert (found["study"].name, found["study"].max_trials, found["study"].note) == ("old", 10, "n")
     assert found["counts"].by_state == {"complete": 2, "failed": 1, "lost": 1, "running": 2}
-    # A study that began with another one has two lines more.
-    lines = 13 if migrated[0] >= "0005" else 11
+    # A study that began with another one has two lines more, and one with another distribution has one.
+    lines = 11 + 2 * (migrated[0] >= "0005") + (migrated[0] >= "0008")
     assert (len(found["lines"]), found["lines"][-1].trials, found["lines"][-1].handed) == (lines, 6, 6)
     assert [worker.id for worker in found["workers"]] == ["w"]
     assert found["incarnation"]

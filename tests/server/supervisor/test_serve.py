@@ -304,7 +304,7 @@ def test_migrate_says_which_database_does_not_answer_and_not_its_password(comman
 @pytest.mark.parametrize(
     ("revision", "told"),
     [
-        ("0001", "the database has schema 0001, this server needs 0007; run `tpeak migrate`"),
+        ("0001", "the database has schema 0001, this server needs 0008; run `tpeak migrate`"),
         ("9999", "the database has schema 9999, which this version does not know; install a newer tpeak"),
     ],
 )
@@ -317,7 +317,7 @@ def test_a_schema_that_it_does_not_know_is_refused_in_one_line(command, database
 
 
 def test_a_schema_that_changes_under_it_makes_it_unready_in_the_same_words(serve, database_of):
-    url = database_of("0007")
+    url = database_of("0008")
     server = serve("--database-url", url, TPEAK_TOKEN="a-token-of-some-length")
     assert readiness(server.url) == (200, None)
     with psycopg.connect(url, autocommit=True) as connection:
