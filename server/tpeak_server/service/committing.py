@@ -82,10 +82,16 @@ class Committing:
         raise DatabaseUnavailable(UNSTEADY)
 
     def shares_nothing(self, command: Command) -> bool:
-        """Whether the command shares its transaction with no other: so do those for a sampler that must see all."""
+        """Whether the command shares its transaction with no other: so do those for a sampler that must see all.
+
+        And those for a sampler that this version cannot build: they fail when they are carried out, nobody with them.
+        """
         if command.alone or not isinstance(command, (Ask, Suggest)) or self._study.history is None:
             return command.alone
-        return self._study.verbs.sampling.walks(self._study.history.study)
+        try:
+            return self._study.verbs.sampling.walks(self._study.history.study)
+        except Exception:
+            return True
 
     async def _committed(self, items: Sequence[Item], history: History) -> bool:
         """Whether the batch was carried out: not where the database may be one that this history is not of."""
