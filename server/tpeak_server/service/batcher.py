@@ -44,6 +44,7 @@ class Batcher:
         self._committing = Committing(self._study, database, executor)
         self._executor = executor
         self._to_sample: deque[Item] = deque()
+        self._drawing: list[Item] = []  # the latest that are off this queue, and may not have got to the next
         self._to_commit: deque[Item] = deque()
         self._in_flight: list[Prepared] = []
         self._sampler: asyncio.Task[None] | None = None
@@ -86,7 +87,7 @@ class Batcher:
         self._closed = True
         while self._at_work:
             await asyncio.wait(self._at_work)
-        _fail([*self._to_sample, *self._to_commit], ShuttingDown(LEAVING))
+        _fail([*self._to_sample, *self._drawing, *self._to_commit], ShuttingDown(LEAVING))
 
     def _commit_soon(self, items: Sequence[Item]) -> None:
         self._to_commit.extend(items)
@@ -96,7 +97,9 @@ class Batcher:
     async def _sample(self) -> None:
         committing: asyncio.Task[None] | None = None
         while self._to_sample:
-            items = _take(self._to_sample, lambda command: command.alone, MAX_SLOW if self._slow else MAX_BATCH)
+            items: list[Item] = []
+            self._drawing = items
+            _take(items, self._to_sample, lambda command: command.alone, MAX_SLOW if self._slow else MAX_BATCH)
             prepared = await self._prepared(items) if items else None
             if committing is not None:
                 await committing
@@ -176,13 +179,17 @@ class Batcher:
 
     async def _commit(self) -> None:
         while self._to_commit:
-            items = _take(self._to_commit, self._committing.shares_nothing, MAX_BATCH)
+            items: list[Item] = []
             try:
+                _take(items, self._to_commit, self._committing.shares_nothing, MAX_BATCH)
                 await self._committing.commit(items)
             except (DatabaseUnavailable, StudyNotFound) as error:
                 _fail(items, error)
             except Exception as error:
                 await self._one_by_one(items, error)
+            finally:
+                # Whatever ends this task: what it has taken off the queue nobody else would answer.
+                _fail(items, ShuttingDown(LEAVING))
 
     async def _one_by_one(self, items: Sequence[Item], error: Exception) -> None:
         """After a batch failed as a whole: whoever is at fault fails alone."""
@@ -200,12 +207,12 @@ class Batcher:
         return task is not None and not task.done()
 
 
-def _take(queue: deque[Item], alone: Callable[[Command], bool], most: int) -> list[Item]:
-    """Up to so many items off the queue, without those whose requester has gone before they began."""
-    items: list[Item] = []
+def _take(items: list[Item], queue: deque[Item], alone: Callable[[Command], bool], most: int) -> None:
+    """Moves up to so many items off the queue, and drops those whose requester has gone before they began."""
     while queue and len(items) < most and not (items and (alone(queue[0].command) or alone(items[0].command))):
-        items.append(queue.popleft())
-    return [item for item in items if not item.answer.cancelled()]
+        item = queue.popleft()
+        if not item.answer.cancelled():
+            items.append(item)
 
 
 def _fail(items: Sequence[Item], error: Exception) -> None:

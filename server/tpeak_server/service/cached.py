@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+from tpeak_server.domain.changes import Delta
 from tpeak_server.service.history import History
 from tpeak_server.service.loading import load_history
 from tpeak_server.service.verbs import Verbs
 from tpeak_server.storage.database import Database
 
 
-class AnotherDatabase(Exception):
-    """The database may have been restored, or be another server's, since the history was read from it."""
+class Forgotten(Exception):
+    """A history is no longer kept: it lags far behind, or the database may be another one than it was read from."""
 
 
 class CachedStudy:
@@ -29,14 +30,26 @@ class CachedStudy:
         """The history, read if need be."""
         async with self._reading:
             if self._breaks != self._database.breaks:
-                self.history, self.verbs = None, Verbs()
+                self.forget()
             if self.history is None:
                 self._breaks = self._database.breaks
                 async with self._database.reading() as connection:
                     self.history = await load_history(connection, self.study_id)
             return self.history
 
+    def follow(self, history: History, delta: Delta) -> None:
+        """Has the history take over what changed; one that took over half of it is no longer kept."""
+        try:
+            history.apply(delta)
+        except BaseException:
+            self.forget()
+            raise
+
+    def forget(self) -> None:
+        """Has the history read anew by whoever needs it next; what was made of it goes with it."""
+        self.history, self.verbs = None, Verbs()
+
     def check(self, history: History) -> None:
-        """Raises AnotherDatabase where connections were lost since this history was read, or it is no longer kept."""
+        """Raises Forgotten where connections were lost since this history was read, or it is no longer kept."""
         if self._database.breaks != self._breaks or history is not self.history:
-            raise AnotherDatabase
+            raise Forgotten

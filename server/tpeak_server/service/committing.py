@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from tpeak_server.domain.changes import Locked, Wanted, unread
 from tpeak_server.domain.errors import DatabaseUnavailable, DomainError
-from tpeak_server.service.cached import AnotherDatabase, CachedStudy
-from tpeak_server.service.commands import Ask, Command, Suggest
+from tpeak_server.service.cached import CachedStudy, Forgotten
+from tpeak_server.service.commands import Ask, Command, ImportLines, Suggest
 from tpeak_server.service.history import History
 from tpeak_server.service.ledger import Ledger
 from tpeak_server.service.prepared import Prepared
@@ -27,6 +27,10 @@ FRESH_STARTS = 3
 
 SLOW_UNDER_LOCK = 16
 """Suggestions that take their time and are drawn under a study's lock, for a third of a second: one an ask at least."""
+
+FAR_BEHIND = 5_000
+"""Changes that a history may lag behind by and still catch up under the study's lock, where their records are read and
+parsed on the event loop: some tenths of a second."""
 
 UNSTEADY = "the connections to the database break again and again; send the request again with the same key"
 
@@ -48,11 +52,15 @@ class Crowded(Exception):
 
 
 class Batch:
-    """Items on their way into one transaction, which may take several tries."""
+    """Items on their way into one transaction, which may take several tries.
 
-    def __init__(self, items: Sequence[Item], history: History) -> None:
+    `patient` says that its history catches up under the lock however far behind it is.
+    """
+
+    def __init__(self, items: Sequence[Item], history: History, *, patient: bool) -> None:
         self.items = items
         self.history = history
+        self.patient = patient
         self._taken = [(item.prepared, item.prepared.taken) for item in items]
 
     def take_back(self) -> None:
@@ -65,7 +73,8 @@ class Batch:
 class Committing:
     """Carries out one study's batches.
 
-    `alone` says that no other server has written to the study of late.
+    `alone` says that the cache knew of everything when it was last compared with the database: that neither had another
+    server written to the study, nor this one what the cache does not follow, as an import or a late result.
     """
 
     def __init__(self, study: CachedStudy, database: Database, executor: Executor) -> None:
@@ -76,38 +85,47 @@ class Committing:
 
     async def commit(self, items: Sequence[Item]) -> None:
         """Answers all of them, each with its own error if it has one. Raises what is wrong with the whole batch."""
+        # Each request of an import leaves the history behind by all that it brings: to catch up with that is less than
+        # to read the whole study anew.
+        patient = any(isinstance(item.command, ImportLines) for item in items)
         for _ in range(FRESH_STARTS):
-            if await self._committed(items, await self._study.warm()):
+            if await self._committed(Batch(items, await self._study.warm(), patient=patient)):
                 return
+            patient = True  # it was read a moment ago, and others may write faster than a study can be read
         raise DatabaseUnavailable(UNSTEADY)
 
     def shares_nothing(self, command: Command) -> bool:
-        """Whether the command shares its transaction with no other: so do those for a sampler that must see all."""
+        """Whether the command shares its transaction with no other: so do those for a sampler that must see all.
+
+        And those for a sampler that this version cannot build: they fail when they are carried out, nobody with them.
+        """
         if command.alone or not isinstance(command, (Ask, Suggest)) or self._study.history is None:
             return command.alone
-        return self._study.verbs.sampling.walks(self._study.history.study)
+        try:
+            return self._study.verbs.sampling.walks(self._study.history.study)
+        except Exception:
+            return True
 
-    async def _committed(self, items: Sequence[Item], history: History) -> bool:
-        """Whether the batch was carried out: not where the database may be one that this history is not of."""
-        batch = Batch(items, history)
+    async def _committed(self, batch: Batch) -> bool:
+        """Whether the batch was carried out: not where its history had to be forgotten."""
         try:
             ledger, answers = await self._first_that_fits(batch)
-        except AnotherDatabase:
+        except Forgotten:
             batch.take_back()
             return False
         except Exception:
             batch.take_back()
             raise
         if not ledger.stale:
-            history.apply(ledger.delta())
-        for item, answer in zip(items, answers, strict=True):
+            self._study.follow(batch.history, ledger.delta())
+        for item, answer in zip(batch.items, answers, strict=True):
             _deliver(item, answer)
         return True
 
     async def _first_that_fits(self, batch: Batch) -> Outcome:
         """One round trip where the cache holds all that is needed, two where it does not or is out of date.
 
-        Where another replica has written to the study of late, the cache is taken to be out of date.
+        Where the cache was out of date the last time, it is taken to be so again: another replica may be at work.
         """
         if self.alone and _known(batch):
             try:
@@ -145,10 +163,14 @@ class Committing:
         """Locks the study, brings the cache up to date and reads what the batch wants beside it."""
         study_id, history = self._study.study_id, batch.history
         rows = await load(connection, study_id, wanted := _wanted(batch))
+        if rows.clock.seq - history.clock.seq > FAR_BEHIND and not batch.patient:
+            # The study is read without the lock, in threads, and in a form that costs a small part of as many records.
+            self._study.forget()
         self._study.check(history)
         self.alone = rows.clock.seq == history.clock.seq
         if not self.alone:
-            history.apply(await load_changed(connection, study_id, history.clock.seq, history.warm))
+            changed = await load_changed(connection, study_id, history.clock.seq, history.warm)
+            self._study.follow(history, changed)
             before, wanted = wanted, _wanted(batch)
             # What the cache seemed to know may have been wrong; what was read is right, under the lock.
             if wanted != before:

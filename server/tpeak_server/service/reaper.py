@@ -60,7 +60,11 @@ class Reaper:
         await self._all([(s, Expire(number=n, epoch=epoch, ticked_at=ticked_at)) for s, n, epoch in overdue])
 
     async def _all(self, commands: list[tuple[int, Command]]) -> None:
-        """Submits them all; trouble with one study must not keep the others waiting."""
+        """Submits them all, and waits for the slowest: an error in one study keeps no other from being looked at.
+
+        A study that cannot be written to for seconds makes the next tick late, though, which may become an outage. Its
+        workers could not renew either, and are excused by that, as are all others: each for one lease more.
+        """
         by_study: dict[int, list[Command]] = defaultdict(list)
         for study, command in commands:
             by_study[study].append(command)

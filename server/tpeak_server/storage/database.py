@@ -1,6 +1,7 @@
 """Connections, transactions, and what to do when PostgreSQL does not answer.
 
-Writers and readers have a pool of their own, so a streaming reader never starves a batcher.
+Writers and readers have a pool of their own, so readers that take their time keep no transaction waiting. But a study
+that a server does not know yet is read by a connection of the readers': its first request may have to wait for one.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ FIRST_PAUSE_S = 0.05
 SILENCE_S = 20.0
 """How long an answer may take: the server's own limits end it earlier, unless the way there swallows what is sent."""
 
-RERUN_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006"})
+ENDED_STATES = frozenset({"25P03", "25P04", "57P05"})
+"""PostgreSQL ended a session that was idle, or in a transaction, for longer than its settings allow: this process may
+have stood still. Other connections may be whole."""
+
+RERUN_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006"}) | ENDED_STATES
 RERUN_CLASSES = ("08", "53")
 """A connection that broke, and a server short of disk, memory or connections."""
 
@@ -57,6 +62,9 @@ which PostgreSQL does where it was built with LLVM, took a quarter of a second f
 
 SESSION = NOT_COMPILED + "-c lock_timeout=2000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=15000"
 """Limits in ms: a writer that hangs must not hold a study's lock for longer than its clients wait."""
+
+TROUBLE = (psycopg.OperationalError, psycopg.InternalError, exc.DBAPIError, OSError)
+"""What a reader runs into that may pass, unless it is `_unforeseen`."""
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
@@ -135,9 +143,13 @@ class Database:
             raise DatabaseUnavailable(OTHER_SCHEMA) from error
         except exc.TimeoutError as error:
             raise DatabaseUnavailable(IN_USE) from error
-        except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
-            self._note(getattr(error, "orig", None) or error)
-            await self._give_up(self.readers)
+        except TROUBLE as error:
+            cause = getattr(error, "orig", None) or error
+            if _unforeseen(cause):
+                raise
+            self._note(cause)
+            if _gone(cause):
+                await self._give_up(self.readers)
             raise DatabaseUnavailable("the database does not answer; try again") from error
 
     @asynccontextmanager
@@ -153,7 +165,9 @@ class Database:
             async with driver(self._exporters) as connection:
                 await connection.execute(SNAPSHOT)
                 yield connection
-        except (psycopg.OperationalError, exc.DBAPIError, OSError) as error:
+        except TROUBLE as error:
+            if _unforeseen(error):
+                raise
             logger.warning("an export failed: %s", error)
             raise DatabaseUnavailable("the database does not answer; try again") from error
         finally:
@@ -237,10 +251,24 @@ class Database:
             raise DatabaseUnavailable(TOO_SLOW) from error
         if state is not None and state not in RERUN_STATES and not state.startswith(RERUN_CLASSES):
             raise error
-        if state in GONE_STATES or state is None or state.startswith("08"):
-            # Every pooled connection leads to the same dead or read-only server: trying them one by one wastes tries.
+        if _gone(error):
             await self._give_up(pool)
         self._note(error)
+
+
+def _unforeseen(error: BaseException) -> bool:
+    """Whether it is an error that does not pass; of psycopg's InternalErrors only that a session was ended does."""
+    return isinstance(error, psycopg.InternalError) and error.sqlstate not in ENDED_STATES
+
+
+def _gone(error: BaseException) -> bool:
+    """Whether the server that the pooled connections lead to is dead, read-only, or may be another one.
+
+    To try them one by one would waste tries, and nothing that was read from it is sure any more. After any other error,
+    as of a statement that took too long, the pool is as good as before, and so are the histories that are kept.
+    """
+    state = getattr(error, "sqlstate", None)
+    return state is None or state in GONE_STATES or state.startswith("08")
 
 
 @asynccontextmanager

@@ -14,10 +14,13 @@ from tpeak_server.domain.distributions import FloatDistribution
 from tpeak_server.domain.study import Direction, Study
 from tpeak_server.domain.transfer import DistributionLine
 from tpeak_server.domain.trial import Interned
+from tpeak_server.service import cached, committing
 from tpeak_server.service.commands import ImportLines
 from tpeak_server.service.history import History
 from tpeak_server.service.importing import import_lines
 from tpeak_server.service.ledger import Ledger
+from tpeak_server.service.loading import load_history
+from tpeak_server.storage.database import Driver
 
 X = {"type": "float", "low": 0.0, "high": 1.0}
 DEPTH = {"type": "int", "low": 1, "high": 9}
@@ -116,6 +119,21 @@ def rich(make_study: Callable[..., Any], sql: Callable[..., Any]) -> Any:
     sql(f"UPDATE trials SET deleted = true WHERE number = 1 AND {own}", lost["lease"])
     sql(f"UPDATE trials SET avoid_host = 'h', exempt = number = 4 WHERE {own}", lost["lease"])
     return study
+
+
+def test_an_import_reads_nothing_anew_however_much_each_of_its_requests_brings(
+    rich: Any, imports: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[int] = []
+
+    async def load(connection: Driver, study: int) -> History:
+        loads.append(study)
+        return await load_history(connection, study)
+
+    monkeypatch.setattr(committing, "FAR_BEHIND", 0)
+    monkeypatch.setattr(cached, "load_history", load)
+    imports(exported(rich), size=1)
+    assert len(loads) == 1
 
 
 def test_an_export_of_an_import_says_the_same(rich: Any, imports: Callable[..., Any]) -> None:

@@ -112,7 +112,10 @@ def run(database_url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
 
 @pytest.mark.parametrize(
     "state",
-    ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "53100", "53300", "57014"],
+    [
+        *("40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "08006", "08001", "53100", "53300", "57014"),
+        *("25P03", "25P04", "57P05"),
+    ],
 )
 def test_what_may_pass_is_run_again_from_the_start(database_url: str, noted: Any, state: str) -> None:
     work = Tried(failing(state), failures=1)
@@ -126,6 +129,39 @@ def test_a_backend_that_dies_in_the_middle_leaves_nothing_and_the_work_is_done_o
     work = Tried("SELECT pg_terminate_backend(pg_backend_pid())", failures=1)
     assert run(database_url, lambda database: database.transaction(work)) == 2
     assert noted() == [2]
+
+
+@pytest.mark.parametrize(
+    "limit", ["idle_in_transaction_session_timeout", "transaction_timeout", "idle_session_timeout"]
+)
+def test_work_whose_session_postgresql_has_ended_for_its_idleness_is_done_again(
+    database_url: str, noted: Any, sql: Sql, limit: str
+) -> None:
+    if not sql("SELECT 1 FROM pg_settings WHERE name = %s", limit):
+        pytest.skip(f"this PostgreSQL has no {limit}")
+    runs: list[int] = []
+
+    async def stand_still_at_first(connection: Driver) -> None:
+        runs.append(connection.info.backend_pid)
+        await connection.execute("INSERT INTO noted VALUES (%s)", [len(runs)])
+        if len(runs) == 1:
+            await be_ended(connection, sql, limit)
+
+    run(database_url, lambda database: database.transaction(stand_still_at_first))
+    assert noted() == [2]
+    assert len(set(runs)) == 2
+
+
+async def be_ended(connection: Driver, sql: Sql, limit: str) -> None:
+    """Has PostgreSQL end the connection's session, which only the next statement finds out."""
+    if limit == "idle_session_timeout":
+        await connection.rollback()
+    await connection.execute(f"SET {limit} = '1ms'")
+    if limit == "idle_session_timeout":
+        await connection.commit()
+    while sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s", connection.info.backend_pid):
+        pass
+    await connection.execute("SELECT 1")
 
 
 def test_a_connection_that_broke_within_a_pipeline_is_given_up_without_a_trace(
@@ -364,6 +400,53 @@ def test_a_reader_whose_backend_dies_is_told_to_try_again_and_then_succeeds(data
         return int(row[0])
 
     assert run(database_url, read) == 7
+
+
+@pytest.mark.parametrize("limit", ["idle_in_transaction_session_timeout", "transaction_timeout"])
+def test_a_reader_whose_session_postgresql_has_ended_for_its_idleness_is_told_to_try_again(
+    database_url: str, sql: Sql, limit: str
+) -> None:
+    if not sql("SELECT 1 FROM pg_settings WHERE name = %s", limit):
+        pytest.skip(f"this PostgreSQL has no {limit}")
+
+    async def read(database: Database) -> None:
+        with pytest.raises(DatabaseUnavailable):
+            async with database.reading() as connection:
+                await be_ended(connection, sql, limit)
+        with pytest.raises(DatabaseUnavailable):
+            async with database.exporting() as connection:
+                await be_ended(connection, sql, limit)
+        async with database.reading() as connection:
+            await connection.execute("SELECT 1")
+
+    run(database_url, read)
+
+
+@pytest.mark.parametrize(
+    ("statement", "breaks"),
+    [
+        ("SET LOCAL statement_timeout = 20; SELECT pg_sleep(60)", 0),
+        (failing("53100"), 0),
+        (failing("53200"), 0),
+        (failing("55P03"), 0),
+        (failing("25P03"), 0),
+        (failing("08006"), 1),
+        (failing("57P01"), 1),
+    ],
+)
+def test_a_read_that_fails_costs_no_other_connection_unless_the_server_behind_it_is_gone(
+    database_url: str, statement: str, breaks: int
+) -> None:
+    async def read(database: Database) -> tuple[int, bool]:
+        async with database.reading() as connection:
+            before = connection.info.backend_pid
+        with pytest.raises(DatabaseUnavailable):
+            async with database.reading() as connection:
+                await connection.execute(statement)
+        async with database.reading() as connection:
+            return database.breaks, connection.info.backend_pid == before
+
+    assert run(database_url, read) == (breaks, breaks == 0)
 
 
 def test_who_finds_the_pool_in_use_is_told_so_and_opens_no_other_one(
