@@ -31,6 +31,19 @@ def terminated():
     signal.signal(signal.SIGTERM, before)
 
 
+@pytest.fixture
+def handed_back(server):
+    """Set once trial 0 was released."""
+    event = threading.Event()
+
+    def released(body):
+        event.set()
+        return {"state": "waiting", "seq": 2}
+
+    server.on("POST", RELEASE, released)
+    return event
+
+
 def preempted(trial):
     trial.report(0.5, 6)
     trial.set_checkpoint("epoch-6.pt", 6)
@@ -162,31 +175,18 @@ def test_the_first_process_of_a_container_ends_too(study, server, monkeypatch):
     assert server.bodies(RELEASE) == [{"lease": "lease-0"}]
 
 
-def test_a_result_that_a_thread_has_after_the_handing_back_is_told(study, server):
-    handed_back = threading.Event()
-
-    def released(body):
-        handed_back.set()
-        return {"state": "waiting", "seq": 2}
-
+def test_a_result_that_a_thread_has_after_the_handing_back_is_told(study, server, handed_back):
     def objective(trial):
         os.kill(os.getpid(), signal.SIGUSR1)
         handed_back.wait(10.0)
         return 0.5
 
     server.on("POST", ASK, server.issues(0), DONE)
-    server.on("POST", RELEASE, released)
     study.optimize(objective, n_jobs=2)
     assert [body["values"] for body in server.bodies(TELL)] == [[0.5]]
 
 
-def test_sigterm_is_not_held_up_by_a_sigusr1_whose_trials_were_handed_back(study, server, terminated):
-    handed_back = threading.Event()
-
-    def released(body):
-        handed_back.set()
-        return {"state": "waiting", "seq": 2}
-
+def test_sigterm_is_not_held_up_by_a_sigusr1_whose_trials_were_handed_back(study, server, terminated, handed_back):
     def objective(trial):
         os.kill(os.getpid(), signal.SIGUSR1)
         handed_back.wait(10.0)
@@ -195,7 +195,6 @@ def test_sigterm_is_not_held_up_by_a_sigusr1_whose_trials_were_handed_back(study
             pass
 
     server.on("POST", ASK, server.issues(0), DONE)
-    server.on("POST", RELEASE, released)
     study.optimize(objective, n_jobs=2)
     assert terminated == [signal.SIGTERM]
     assert server.bodies(RELEASE) == [{"lease": "lease-0"}]
