@@ -9,7 +9,16 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from tpeak.errors import Conflict, InvalidValue, NotFound, TpeakError, Unauthorized, Unavailable, UnexpectedReply
+from tpeak.errors import (
+    Conflict,
+    InvalidValue,
+    NotFound,
+    StudyNotFound,
+    TpeakError,
+    Unauthorized,
+    Unavailable,
+    UnexpectedReply,
+)
 from tpeak.heartbeat import Lease
 from tpeak.parcel import Parcel, restored
 from tpeak.states import TrialState
@@ -82,18 +91,24 @@ class Reports:
 
     def flush(self, spool: Spool) -> None:
         """Deliver what is held back, before the result: over the disk where the server is still out of reach."""
-        while self._unsent and not self._lease.lost:
+        lease, deadline_s, told = self._lease, FLUSH_DEADLINE_S, False
+        while self._unsent and not lease.lost:
             body = self._body()
-            lease = self._lease
             parcel = Parcel(url=lease.client.url, path=lease.path + "/report", body=body, incarnation=lease.incarnation)
             try:
-                spool.deliver(lease.client, parcel, deadline_s=FLUSH_DEADLINE_S)
+                if spool.deliver(lease.client, parcel, deadline_s=deadline_s) is None:
+                    deadline_s = 0.0  # a server that is silent to one request is not waited for at each
+            except StudyNotFound:
+                pass  # they are kept, as the result will be, whose tell shows why
             except (Conflict, NotFound):
                 return  # the result's own tell will meet, and show, the same
             except TpeakError as failure:
                 # The result must go its own way all the same: it is worth more than its curve.
-                warnings.warn(f"reports of trial {self._number} did not arrive: {failure}", stacklevel=5)
-                return
+                if not told:
+                    warnings.warn(f"reports of trial {self._number} did not arrive: {failure}", stacklevel=5)
+                    told = True
+                if isinstance(failure, Unavailable):
+                    return  # to the disk's fault, too: nothing more can be kept
             del self._unsent[: len(body["reports"])]
 
     def _send(self, *, deadline_s: float | None, attempt_s: float | None = None) -> None:

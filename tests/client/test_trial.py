@@ -1,4 +1,6 @@
+import json
 import math
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -6,7 +8,15 @@ import numpy as np
 import pytest
 
 from tpeak.distributions import FloatDistribution
-from tpeak.errors import AlreadyFinished, InvalidDistribution, InvalidValue, LeaseLost, ServerUnreachable
+from tpeak.errors import (
+    AlreadyFinished,
+    InvalidDistribution,
+    InvalidValue,
+    LeaseLost,
+    ServerUnreachable,
+    StudyNotFound,
+    Unauthorized,
+)
 
 ASK = "/studies/s1/ask"
 SUGGEST = "/studies/s1/trials/0/suggest"
@@ -335,6 +345,42 @@ def test_reports_held_back_are_kept_on_disk_with_the_result(ask, study, server, 
     server.on("POST", TELL, {"seq": 1})
     spool.resend(client)
     assert server.paths() == [f"POST {REPORT}", f"POST {TELL}"]
+
+
+@pytest.mark.parametrize("refused", [(401, "unauthorized"), (404, "study_not_found")], ids=str)
+def test_more_reports_than_one_request_carries_are_all_kept_on_disk_where_they_may_count_later(
+    ask, study, server, spool, refusal, refused
+):
+    trial = ask()
+    for path in (REPORT, TELL):
+        server.on("POST", path, refusal(401, "unauthorized"))
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report(0.5, 0)
+    for step in range(1, 2001):
+        trial.report(0.5, step)
+    for path in (REPORT, TELL):
+        server.on("POST", path, refusal(*refused))
+    with warnings.catch_warnings(record=True) as told, pytest.raises((Unauthorized, StudyNotFound)):
+        warnings.simplefilter("always")
+        study.tell(trial, 0.5)
+    kept = [json.loads(file.read_text())["body"] for file in sorted(spool.folder.glob("*.json"))]
+    assert [report["step"] for body in kept[:-1] for report in body["reports"]] == [*range(2001)]
+    assert kept[-1]["values"] == [0.5]
+    assert len(told) == (refused == (401, "unauthorized"))
+
+
+def test_a_silent_server_holds_up_the_result_once_for_all_reports(ask, study, server, clock):
+    trial = ask()
+    for path in (REPORT, TELL):
+        server.on("POST", path, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report(0.5, 0)
+    for step in range(1, 2001):
+        trial.report(0.5, step)
+    before = clock.now
+    with pytest.warns(UserWarning, match="kept in"):
+        trial._reports.flush(study._connection.spool)
+    assert clock.now - before <= 5.0
 
 
 def test_reports_held_back_keep_all_their_values_and_costs_over_the_disk(

@@ -27,11 +27,14 @@ from tpeak_server.storage.service import Worker
 
 SAMPLING_THREADS = 2
 TIDY_S = 5.0
-"""Time between two rounds of housekeeping: idle batchers are dropped, workers' last_seen is written."""
+"""Time between two rounds of housekeeping: studies that nobody uses are dropped, workers' last_seen is written."""
 
 MAX_STUDIES = 64
 MAX_BYTES = 2**30
-"""Studies whose caches are kept, and about how many bytes of them; those with a request under way stay anyway."""
+"""Studies whose caches are kept, and about how many bytes of them; those in use stay anyway."""
+
+IN_USE_S = 60.0
+"""How long after its last request a study counts as in use: to read it anew costs more than to keep it that long."""
 
 SCHEMA = head()
 """The schema version that this server works with."""
@@ -126,11 +129,13 @@ class Application:
                 logger.exception("housekeeping failed; it goes on")
 
     def _drop_idle(self) -> None:
-        """Keeps the studies that were used last, and the very last one however large it is."""
+        """Keeps the studies in use; of the others those used last, and the very last one however large it is."""
+        used_since = asyncio.get_running_loop().time() - IN_USE_S
         kept = taken = 0
         for study_id, batcher in reversed(list(self._batchers.items())):
             size = 0 if batcher.history is None else batcher.history.size
-            if kept and batcher.idle and (kept >= MAX_STUDIES or taken + size > MAX_BYTES):
+            idle = batcher.idle and batcher.used_at <= used_since
+            if kept and idle and (kept >= MAX_STUDIES or taken + size > MAX_BYTES):
                 del self._batchers[study_id]
             else:
                 kept, taken = kept + 1, taken + size

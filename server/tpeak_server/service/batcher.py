@@ -51,6 +51,8 @@ class Batcher:
         self._committer: asyncio.Task[None] | None = None
         self._fitting: asyncio.Task[None] | None = None
         self._closed = False
+        self.used_at = 0.0
+        """When the last command came, on the event loop's clock."""
 
     @property
     def history(self) -> History | None:
@@ -73,7 +75,9 @@ class Batcher:
             raise ShuttingDown(LEAVING)
         if len(self._to_sample) + len(self._to_commit) >= MAX_QUEUE:
             raise Overloaded(f"{MAX_QUEUE} requests wait for this study; send the request again later")
-        item = Item(command=command, answer=asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        self.used_at = loop.time()
+        item = Item(command=command, answer=loop.create_future())
         if isinstance(command, (Ask, Suggest)):
             self._to_sample.append(item)
             if not self._working(self._sampler):

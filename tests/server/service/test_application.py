@@ -45,7 +45,7 @@ def test_housekeeping_survives_whatever_the_database_says(
     asyncio.run(outlived())
 
 
-def test_of_idle_studies_those_used_last_are_kept_as_far_as_there_is_room(
+def test_studies_in_use_are_kept_and_of_the_others_those_used_last_as_far_as_there_is_room(
     make_study: Callable[[], Study], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = [from_path(make_study().id) for _ in range(3)]
@@ -57,6 +57,10 @@ def test_of_idle_studies_those_used_last_are_kept_as_far_as_there_is_room(
             for number in (*numbers, numbers[0]):
                 assert number is not None
                 await app.submit(number, Ask(request_id=f"ask-{number}", worker="w"))
+            monkeypatch.setattr(application, "MAX_BYTES", 0)
+            app._drop_idle()
+            left.append(list(app._batchers))
+            monkeypatch.setattr(application, "IN_USE_S", 0.0)
             for room in (3, 2, 0):
                 monkeypatch.setattr(application, "MAX_BYTES", room * BYTES_A_TRIAL)
                 app._drop_idle()
@@ -66,7 +70,8 @@ def test_of_idle_studies_those_used_last_are_kept_as_far_as_there_is_room(
         return left
 
     first, second, third = numbers
-    assert asyncio.run(kept()) == [[second, third, first], [third, first], [first]]
+    in_use = with_room_for_all = [second, third, first]
+    assert asyncio.run(kept()) == [in_use, with_room_for_all, [third, first], [first]]
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -230,7 +230,11 @@ def _command(storm: Storm, rng: random.Random) -> Command:
     if kind == "release":
         return Release(number=number, lease=lease, checkpoint=rng.choice([None, "place"]))
     if kind == "act":
-        return ChangeTrial(request_id=key, number=number, action=rng.choice(list(Action)))
+        action = rng.choice(list(Action))
+        failed = [c.number for c, answer in storm.answered(Tell) if answer.state is TrialState.FAILED]
+        if action is Action.RETRY and failed:
+            number = rng.choice(failed[-REMEMBERED:])
+        return ChangeTrial(request_id=key, number=number, action=action)
     state = rng.choice([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED])
     if held.host == "bad":
         state = TrialState.FAILED
