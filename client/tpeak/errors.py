@@ -262,6 +262,7 @@ class TrialPruned(TpeakError):
 class Preempted(BaseException):
     """Raised in an objective by SIGTERM or SIGUSR1 during `optimize`, so that it ends and its trial is handed back.
 
-    An objective may catch it to tidy up, and should let it through. In threads, which no signal reaches, the trial's
+    An objective may catch it to tidy up, and should let it through. Until then suggesting, and asking whether to prune,
+    raise it again; reporting and noting a checkpoint do not. In threads, which no signal reaches, the trial's
     own methods raise it once the trial was handed back.
     """

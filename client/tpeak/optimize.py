@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tpeak import preemption
 from tpeak.errors import (
     Conflict,
+    InternalError,
     InvalidValue,
     NoTrialYet,
     Preempted,
@@ -110,7 +111,7 @@ def compute(
 
     The objective's exception is raised again, after the trial has failed for it, unless it is one of `catch` or
     `retry_on`; Preempted, once the trial was handed back. A server that does not answer, or refuses the token, makes no
-    trial fail.
+    trial fail, unless `retry_on` has such an error tried again.
     """
     try:
         if preemption.signalled():
@@ -120,8 +121,11 @@ def compute(
             raise error or RuntimeError("a process that the objective forked came back from it; it should exit instead")
         if error is not None and preemption.signalled():
             raise Preempted("the objective was interrupted") from error  # a DataLoader's children died first, say
-        if isinstance(error, (Unavailable, Unauthorized)) and not outcome.retry:
-            study._held.abandon(trial)  # nothing is wrong with the trial: another worker gets it when the lease is over
+        if _is_outage(error) and not outcome.retry:
+            log.warning(
+                "trial %d is left to its lease, for any worker to try again once that is over: %s", trial.number, error
+            )
+            study._held.abandon(trial)
         elif _to_be_told(trial, outcome) and not _tell(study, trial, outcome, error):
             error = None
         if error is not None and not isinstance(error, catch + retry_on):
@@ -136,6 +140,11 @@ def compute(
         preemption.end(trial)
     result = trial._result
     return result if result is not None and result.state.is_finished() else None
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    """Whether nothing is wrong with the trial, and all with the way to the server."""
+    return isinstance(error, (Unavailable, Unauthorized)) and not isinstance(error, InternalError)
 
 
 def _outcome(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tpeak.errors import LeaseLost, TrialNotFound
+from tpeak.errors import LeaseLost, TpeakError, TrialNotFound, Unavailable
 from tpeak.wire import encode
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Parcel:
     """A body for a path of the server at `url`.
 
-    `incarnation` is that of the database that gave the lease, which any server on it may be told. A result has with it
-    all of the `trial` as `POST /studies/{study}/trials` takes it.
+    `incarnation` is that of the database that gave the lease; see `is_for`. A result has with it all of the `trial` as
+    `POST /studies/{study}/trials` takes it.
     """
 
     url: str
@@ -52,14 +52,25 @@ class Parcel:
         trials = self.path.rsplit("/", 2)[0]  # /studies/{study}/trials/{number}/tell
         return client.request("POST", trials, content=encode(body), deadline_s=deadline_s, before_retry=before_retry)
 
-    def is_for(self, client: Client, *, deadline_s: float | None = None) -> bool:
+    def is_for(self, client: Client, *, named: bool, deadline_s: float | None = None) -> bool:
         """Whether the client's server has the database that the lease is of: at this URL, or at another one by now.
 
-        Raises as any request does.
+        A copy that was made from a snapshot says that it is the same database. So another URL counts where both are of
+        this machine, on which a server has a new port at every start, and where the user `named` it for this. Raises
+        Unavailable.
         """
+        from tpeak.addresses import is_loopback  # whose httpx would be half of tpeak's import
+
         if self.url == client.url:
             return True
-        return self.incarnation is not None and self.incarnation == client.incarnation(deadline_s=deadline_s)
+        if self.incarnation is None or not (named or (is_loopback(self.url) and is_loopback(client.url))):
+            return False
+        try:
+            return self.incarnation == client.incarnation(deadline_s=deadline_s)
+        except Unavailable:
+            raise
+        except TpeakError:  # a refused token, something that is no tpeak server: nothing is known of its database
+            return False
 
     def to_json(self) -> bytes:
         """What `from_json` reads; no token is in it."""

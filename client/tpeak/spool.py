@@ -123,20 +123,23 @@ class Spool:
     def resend(self, client: Client, *, look: bool = False, attempt_s: float | None = None) -> None:
         """Send what is kept for this server; never raises for the server's sake.
 
-        It reads the directory only where something is known to be there, at its first call, or if told to `look`.
+        It reads the directory only where something is known to be there, at its first call, or if told to `look`; then
+        it tries even what was refused.
         """
         if not (self._look or look):
             return
         self._look = False
         for file in _shuffled(self._files()):
-            if file.name in self._refused:
+            known = file.name in self._refused
+            if known and not look:
                 continue
-            sending = self._send(client, file, deadline_s=0.0, attempt_s=attempt_s)
+            sending = self._send(client, file, named=False, deadline_s=0.0, attempt_s=attempt_s)
             log.log(logging.INFO if sending.fate is Fate.SUPERSEDED else logging.DEBUG, "%s", sending)
             if sending.fate is Fate.REFUSED:
                 # Left where it is: an unreadable file or a refused result is for the user to look at.
                 self._refused.add(file.name)
-                warnings.warn(f"the result kept in {file} cannot be sent: {sending.detail}", stacklevel=3)
+                if not known:
+                    warnings.warn(f"the result kept in {file} cannot be sent: {sending.detail}", stacklevel=3)
             elif sending.fate is Fate.UNAUTHORIZED:
                 warnings.warn(f"{sending.detail}. {_how_to_renew(client, [file])}", stacklevel=3)
                 return
@@ -145,23 +148,29 @@ class Spool:
                 return
 
     def flush(self, client: Client) -> Iterator[Sending]:
-        """Try to send everything that is kept, and say of each file what became of it."""
+        """Try to send all that is kept for this server, at whatever address; and say of each file what became of it."""
         self._adopt()
         silent: Sending | None = None
         for file in self._files():
             if silent is None:
-                sending = self._send(client, file)
+                sending = self._send(client, file, named=True)
                 silent = sending if sending.fate in (Fate.UNREACHABLE, Fate.UNAUTHORIZED) else None
             else:  # the others would wait for the same dead server
                 sending = self._unsent(client, file, silent)
             yield sending
 
     def _send(
-        self, client: Client, file: Path, *, deadline_s: float | None = None, attempt_s: float | None = None
+        self,
+        client: Client,
+        file: Path,
+        *,
+        named: bool,
+        deadline_s: float | None = None,
+        attempt_s: float | None = None,
     ) -> Sending:
         try:
             parcel = from_json(json.loads(file.read_bytes()))
-            if not parcel.is_for(client, deadline_s=deadline_s):
+            if not parcel.is_for(client, named=named, deadline_s=deadline_s):
                 return Sending(file=file, fate=Fate.ELSEWHERE, detail=parcel.url)
             reply = parcel.send(client, deadline_s=deadline_s, attempt_s=attempt_s)
         except Unavailable as failure:

@@ -8,7 +8,7 @@ import pytest
 
 from tpeak import TrialPruned, TrialState
 from tpeak import connection as connection_module
-from tpeak.errors import InvalidValue, Unauthorized, Unavailable
+from tpeak.errors import InternalError, InvalidValue, Unauthorized, Unavailable
 from tpeak.parcel import Parcel
 
 ASK = "/studies/s1/ask"
@@ -196,7 +196,9 @@ def test_an_exit_lets_the_lease_go(study, server, issuing, clock, connection):
 
 
 @pytest.mark.parametrize(("answer", "kind"), [((503, None), Unavailable), ((401, None), Unauthorized)])
-def test_a_server_that_takes_no_requests_makes_no_trial_fail(study, server, issuing, clock, connection, answer, kind):
+def test_a_server_that_takes_no_requests_makes_no_trial_fail(
+    study, server, issuing, clock, connection, caplog, answer, kind
+):
     issuing(9)
     server.on("POST", "/studies/s1/trials/0/suggest", answer)
     with pytest.raises(kind):
@@ -204,6 +206,17 @@ def test_a_server_that_takes_no_requests_makes_no_trial_fail(study, server, issu
     clock.now += 30.0
     assert connection.heartbeat.renew_due() == 60.0
     assert tells(server) == []
+    assert "trial 0 is left to its lease, for any worker to try again once that is over: " in caplog.text
+
+
+def test_a_fault_of_the_server_is_the_trials_cause(study, server, issuing, refusal):
+    issuing(9)
+    server.on("POST", "/studies/s1/trials/0/suggest", refusal(500, "internal_error"))
+    with pytest.raises(InternalError):
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1))
+    (body,) = tells(server)
+    assert body["state"] == "failed"
+    assert body["error"].startswith("tpeak.errors.InternalError: it is internal_error")
 
 
 @pytest.mark.parametrize("code", ["lease_lost", "already_finished", "not_running"])

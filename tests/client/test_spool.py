@@ -30,6 +30,12 @@ def files(spool: Spool) -> list[dict]:
     return [json.loads(file.read_text()) for file in sorted(spool.folder.glob("*"))]
 
 
+def readdress(spool: Spool, **fields: str) -> None:
+    """Has the one file come from elsewhere."""
+    (file,) = spool.folder.iterdir()
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
 def test_what_is_delivered_leaves_nothing_on_disk(spool, client, server):
     server.on("POST", TELL, {"seq": 1})
     assert spool.deliver(client, PARCEL) == {"seq": 1}
@@ -150,28 +156,49 @@ def test_it_stays_with_one_warning_where_the_server_refuses_it(kept, spool, clie
     server.on("POST", TELL, refusal(404, "study_not_found"))
     with pytest.warns(UserWarning, match="cannot be sent: it is study_not_found"):
         spool.resend(client)
-    spool.resend(client, look=True)
     assert len(server.sent) == 1
     assert len(files(spool)) == 1
 
 
+def test_what_was_refused_is_tried_again_where_somebody_asks_for_a_look(kept, spool, client, server, refusal):
+    server.on("POST", TELL, refusal(404, "study_not_found"), refusal(404, "study_not_found"), {"seq": 1})
+    with pytest.warns(UserWarning, match="cannot be sent: it is study_not_found"):
+        spool.resend(client)
+    spool.resend(client, look=True)
+    assert len(files(spool)) == 1
+    spool.resend(client, look=True)
+    assert files(spool) == []
+
+
 def test_other_servers_results_are_left_alone(kept, spool, client, server):
-    (file,) = spool.folder.iterdir()
-    entry = json.loads(file.read_text()) | {"url": "https://other"}
-    file.write_text(json.dumps(entry))
+    readdress(spool, url="https://other")
     spool.resend(client)
     assert server.sent == []
     assert len(files(spool)) == 1
 
 
 @pytest.mark.parametrize(("incarnation", "sent"), [("first", [BODY]), ("another", [])])
-def test_a_result_follows_its_database_to_another_url(kept, spool, client, server, incarnation, sent):
-    (file,) = spool.folder.iterdir()
-    entry = json.loads(file.read_text()) | {"url": "http://127.0.0.1:40633", "incarnation": incarnation}
-    file.write_text(json.dumps(entry))
+def test_a_result_follows_its_database_to_another_port_of_this_machine(kept, spool, client, server, incarnation, sent):
+    readdress(spool, url="http://127.0.0.1:40633", incarnation=incarnation)
     spool.resend(client)
     assert server.bodies(TELL) == sent
     assert len(files(spool)) == 1 - len(sent)
+
+
+def test_a_result_follows_to_another_machine_only_where_the_user_names_it(kept, spool, client, server):
+    readdress(spool, url="https://production", incarnation="first")
+    spool.resend(client)
+    assert server.sent == []
+    assert [sending.fate for sending in spool.flush(client)] == [Fate.DELIVERED]
+    assert server.bodies(TELL) == [BODY]
+
+
+def test_a_server_that_does_not_say_which_database_it_has_gets_nothing_of_others(kept, spool, client, server, recwarn):
+    readdress(spool, url="http://127.0.0.1:40633", incarnation="first")
+    server.on("GET", "/meta", (404, None))
+    spool.resend(client)
+    assert [sending.fate for sending in spool.flush(client)] == [Fate.ELSEWHERE]
+    assert (server.bodies(TELL), recwarn.list) == ([], [])
 
 
 def test_a_writers_files_are_sent_in_their_order_and_the_writers_in_any(spool, client, server, monkeypatch):

@@ -23,7 +23,8 @@ from tpeak_server.storage.locked import load
 from tpeak_server.storage.writing import OutOfDate, save, write
 
 FRESH_STARTS = 3
-"""How often a batch begins anew because connections were lost; a database that is read-only loses them every time."""
+"""How often a batch begins anew because its history was forgotten: it lagged far behind, or connections were lost, as
+they are every time to a database that is read-only."""
 
 SLOW_UNDER_LOCK = 16
 """Suggestions that take their time and are drawn under a study's lock, for a third of a second: one an ask at least."""

@@ -83,7 +83,7 @@ class Sampling:
         study = history.study
         if self.walks(study):
             return Plan(sampler=self.sampler(study), seed=study.seed)
-        # Under the lock an ask was about to get something: then it is the batch that opens the study.
+        # Under the lock the batch itself may have opened the study.
         handing_out = study.state is StudyState.OPEN or first is not None
         wanted, share = self._wanted(history, asks) if handing_out else ([], None)
         scenes = _together(wanted)
