@@ -147,12 +147,14 @@ class Batcher:
             return Prepared()  # another replica will have taken the numbers: it is drawn under the lock
         self._fit_ahead(history)
         plan = self._study.verbs.sampling.plan(history, *asks_and_suggests(items), self._in_flight)
-        if plan.heavy:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
         prepared = Prepared()
-        for portion in plan.portions():
-            prepared = portion
-            await asyncio.sleep(0)  # others get a turn
+        if plan.heavy:
+            prepared = await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
+        else:
+            for portion in plan.portions():
+                prepared = portion
+                await asyncio.sleep(0)  # others get a turn
+        self._study.verbs.sampling.keep(plan, prepared)
         return prepared
 
     @property

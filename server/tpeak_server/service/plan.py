@@ -26,7 +26,8 @@ fits a model of it in less than 10 ms."""
 class Plan:
     """What to draw: in order, for each scene that many new points, and each late parameter.
 
-    The sampler has drawn from the view `fitted` before. Each ask gets its `share` of the points at most.
+    The first points are `stocked`: drawn before. After the last scene's up to `beyond` more are drawn with it. The
+    sampler has drawn from the view `fitted` before. Each ask gets its `share` of the points at most.
     """
 
     sampler: Sampler
@@ -38,6 +39,8 @@ class Plan:
     ahead: Sequence[Prepared] = ()
     before: Sequence[Point] = ()
     scenes: Sequence[tuple[Scene, int]] = ()
+    stocked: Sequence[Point] = ()
+    beyond: int = 0
     share: int | None = None
     late: Sequence[tuple[Suggest, Mapping[str, float], Scene]] = ()
 
@@ -60,13 +63,17 @@ class Plan:
 
     def portions(self) -> Iterator[Prepared]:
         """Draws everything, and gives after each portion what there is then: everything at last."""
-        points: Sequence[Point] = ()
+        points, end = [*self.stocked], 0
         for scene, count in self.scenes:
-            for start in range(0, count, PORTION):
-                points = [*points, *self._points(scene, points, min(PORTION, count - start))]
-                yield Prepared(first=self.first, points=points, ahead=self.ahead, share=self.share)
-        late = self._draw_late()
-        yield Prepared(first=self.first, points=points, late=late, ahead=self.ahead, share=self.share)
+            end += count
+            for start in range(min(len(points), end), end, PORTION):
+                beyond = self.beyond if scene is self.scenes[-1][0] else 0
+                points += self._points(scene, points, min(PORTION, end + beyond - start))
+                yield self._prepared(points[:end])
+        yield replace(self._prepared(points[:end]), spare=points[end:], late=self._draw_late())
+
+    def _prepared(self, points: Sequence[Point]) -> Prepared:
+        return Prepared(first=self.first, points=points, ahead=self.ahead, share=self.share)
 
     def _points(self, scene: Scene, drawn: Sequence[Point], count: int) -> list[Point]:
         """Points for the numbers after those drawn, in sight of them."""

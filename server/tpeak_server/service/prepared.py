@@ -35,10 +35,12 @@ class Prepared:
 
     The points were drawn in sight of those of `ahead`, as pending: they are nothing where one of those was not taken.
     Where a point takes its time each ask gets its `share` of them at most. What is drawn `under_lock` is the last try.
+    Nobody has asked for the `spare` ones, which are for the numbers behind the points'.
     """
 
     first: int = 0
     points: Sequence[Point] = ()
+    spare: Sequence[Point] = ()
     late: Mapping[tuple[int, str], tuple[tuple[Mapping[str, float], Distribution], float]] = field(default_factory=dict)
     ahead: Sequence[Prepared] = ()
     share: int | None = None

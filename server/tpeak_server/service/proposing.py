@@ -23,7 +23,7 @@ from tpeak_server.samplers.seam import Counts, Labours, Sampler, Stream, innermo
 from tpeak_server.service.commands import Ask, Suggest
 from tpeak_server.service.history import KEPT_PROPOSALS, History
 from tpeak_server.service.ledger import Ledger
-from tpeak_server.service.plan import LIGHT, Plan, draw_late, point_of, takes_time
+from tpeak_server.service.plan import LIGHT, PORTION, Plan, draw_late, point_of, takes_time
 from tpeak_server.service.prepared import Point, Prepared
 from tpeak_server.service.scenes import (
     Scene,
@@ -34,6 +34,7 @@ from tpeak_server.service.scenes import (
     walkers_scene,
     with_created,
 )
+from tpeak_server.service.stock import Stock
 
 SLOW_AHEAD = 64
 """Suggestions that take their time and are drawn ahead for a group of asks, at most: with 10 parameters a Gaussian
@@ -65,6 +66,7 @@ class Sampling:
         self._next: Scene | None = None
         """What a thread fits a model of, to take the scene's place."""
         self._fitted: View | None = None
+        self._stock: Stock | None = None
 
     def plan(
         self,
@@ -87,6 +89,8 @@ class Sampling:
         handing_out = study.state is StudyState.OPEN or first is not None
         wanted, share = self._wanted(history, asks) if handing_out else ([], None)
         scenes = _together(wanted)
+        first = max([first or 0, history.clock.next_number, *(prepared.end for prepared in in_flight)])
+        stocked, beyond = self._in_stock(history, scenes, share, first, in_flight)
         fitted, self._fitted = self._fitted, scenes[-1][0].view if scenes else self._fitted
         late = [
             (suggest, known_values(history.unfinished[suggest.number], history.interned, suggest.name))
@@ -98,16 +102,42 @@ class Sampling:
             labours=self._labours,
             fitted=fitted,
             seed=study.seed,
-            first=max([first or 0, history.clock.next_number, *(prepared.end for prepared in in_flight)]),
+            first=first,
             ahead=list(in_flight),
             before=[point for prepared in in_flight for point in prepared.after(history.clock.next_number)],
             scenes=scenes,
+            stocked=stocked,
+            beyond=beyond,
             share=share,
             late=[
                 (suggest, known, late_scene(history, history.unfinished[suggest.number], suggest, known))
                 for suggest, known in late
             ],
         )
+
+    def keep(self, plan: Plan, prepared: Prepared) -> None:
+        """Keeps what the plan drew beyond what was wanted, for the numbers that come next."""
+        if plan.scenes:
+            self._stock = Stock(sampler=plan.sampler, scene=plan.scenes[-1][0], behind=prepared)
+
+    def _in_stock(
+        self,
+        history: History,
+        scenes: Sequence[tuple[Scene, int]],
+        share: int | None,
+        first: int,
+        in_flight: Sequence[Prepared],
+    ) -> tuple[Sequence[Point], int]:
+        """The points that were drawn before, and how many more than wanted to draw now: what fills a portion, and not
+        more than will be handed out before the scene is outdated, if every trial ends as the next begins.
+        """
+        if len(scenes) != 1 or share is not None:
+            return (), 0
+        ((scene, count),) = scenes
+        sampler = self.sampler(history.study)
+        stocked = self._stock.points(sampler, scene, first, in_flight) if self._stock is not None else ()
+        left = int(_allowed(scene, self._lag)) - _missed(scene, history)
+        return stocked, max(0, min((len(stocked) - count) % PORTION, left)) if len(stocked) < count else 0
 
     def _wanted(self, history: History, asks: Sequence[Ask]) -> tuple[list[tuple[Scene, int]], int | None]:
         """How many new points of which scene, in order; and the share of each ask, where they take their time."""

@@ -37,6 +37,15 @@ def outcomes(study: Study, numbers: range) -> Counter[str]:
     return Counter(explained(study, number)["replay"]["outcome"] for number in numbers)
 
 
+def computed_elsewhere(rng: random.Random) -> dict[str, Any]:
+    params = {"x": rng.uniform(-3, 5), "rate": 0.1, "layers": rng.randint(1, 9), "solver": rng.choice(["adam", None])}
+    return {"state": "complete", "values": [loss({"params": params})], "params": params, "distributions": SPACE}
+
+
+def add(study: Study, trials: list[dict[str, Any]]) -> Any:
+    return study.post("trials", {"request_id": study.service.key(), "trials": trials})
+
+
 def loss(trial: dict[str, Any]) -> float:
     params = trial["params"]
     return float((params["x"] - 1) ** 2 + params["layers"] / 9 + (params["solver"] == "sgd"))
@@ -100,6 +109,31 @@ def test_what_a_generation_was_drawn_from_is_computed_again(
     service.run(work())
     assert outcomes(study, range(60)) == {"same": 60}
     assert last in {explained(study, number)["origin"] for number in range(60)}
+
+
+@pytest.mark.parametrize("replicas", [[0, 0, 0], [0, 1, 0]], ids=str)
+def test_what_was_drawn_before_anybody_asked_for_it_is_drawn_again_the_same(
+    service: Service, make_study: MakeStudy, replicas: list[int]
+) -> None:
+    study = make_study(seed=7, max_trials=60, sampler={"name": "tpe"})
+    rng = random.Random(1)
+    for _ in range(2):
+        assert add(study, [computed_elsewhere(rng) for _ in range(250)]).status_code == 201
+
+    async def work() -> None:
+        workers = [worker(study, replica, random.Random(index)) for index, replica in enumerate(replicas)]
+        await asyncio.gather(*workers, enqueuing())
+
+    async def enqueuing() -> None:
+        """Takes numbers that something was drawn for."""
+        for _ in range(5):
+            given = {name: computed_elsewhere(rng)[name] for name in ("params", "distributions")}
+            body = {"request_id": service.key(), "trials": [given]}
+            assert (await service.clients[0].post(f"{study.path}/trials", json=body)).status_code == 201
+
+    service.run(work())
+    numbers = range(500, len(study.get("/trials", limit=1000)["trials"]))
+    assert outcomes(study, numbers) == {"same": 55, "not drawn": 5}
 
 
 def test_trials_that_run_at_once_are_drawn_again_in_sight_of_one_another(make_study: MakeStudy) -> None:

@@ -15,6 +15,7 @@ from tpeak_server.domain.trial import Interned, Lease, Trial, TrialRecord, Trial
 from tpeak_server.service.commands import Ask
 from tpeak_server.service.history import History
 from tpeak_server.service.plan import PORTION, Plan
+from tpeak_server.service.prepared import Prepared
 from tpeak_server.service.proposing import Sampling
 
 X, Y = FloatDistribution(low=0.0, high=1.0), FloatDistribution(low=0.0, high=9.0)
@@ -91,6 +92,40 @@ def test_a_group_draws_what_its_asks_draw_by_themselves(sampler: Mapping[str, An
 def test_others_get_a_turn_after_each_portion() -> None:
     drawn = [len(prepared.points) for prepared in planned(Sampling(), history(30), 2 * PORTION + 1).portions()]
     assert drawn == [8, 16, 17, 17]
+
+
+def test_what_fills_a_portion_is_drawn_beyond_what_a_group_wants_and_is_what_the_next_would_draw() -> None:
+    sampling, fresh, knows = Sampling(), Sampling(), history(1_000)
+    first = handed_out(sampling, planned(sampling, knows, 3))
+    second = sampling.plan(knows, asks(4), [], [first])
+    third = sampling.plan(knows, asks(2), [], [first, handed_out(sampling, second)])
+    assert [(len(plan.stocked), plan.beyond) for plan in (second, third)] == [(5, 0), (1, 7)]
+    alone = planned(fresh, knows, 9).draw()
+    assert values([first, second.draw(), third.draw()]) == values([alone])
+
+
+def test_what_was_drawn_beyond_is_of_no_use_once_the_scene_is_outdated() -> None:
+    sampling, knows = Sampling(), history(1_000)
+    handed_out(sampling, planned(sampling, knows, 1))
+    grow(knows, 1_001)
+    assert planned(sampling, knows, 1).stocked != ()
+    grow(knows, 1_021)
+    assert planned(sampling, knows, 1).stocked == ()
+
+
+@pytest.mark.parametrize(("trials", "ended", "beyond"), [(1_000, 0, 7), (1_000, 17, 3), (1_000, 20, 0), (99, 0, 1)])
+def test_no_more_is_drawn_beyond_than_trials_may_end_until_the_scene_is_outdated(
+    trials: int, ended: int, beyond: int
+) -> None:
+    sampling, knows = Sampling(), history(trials)
+    planned(sampling, knows, 1)
+    grow(knows, trials + ended)
+    assert planned(sampling, knows, 1).beyond == beyond
+
+
+@pytest.mark.parametrize("sampler", [{"name": "nsgaii"}, {"name": "gp"}])
+def test_nothing_is_drawn_beyond_where_each_trial_counts_or_takes_its_time(sampler: Mapping[str, Any]) -> None:
+    assert planned(Sampling(), history(1_000, sampler), 1).beyond == 0
 
 
 def test_the_first_model_of_a_large_history_is_work_for_a_thread_and_what_it_is_asked_then_is_not() -> None:
@@ -205,6 +240,19 @@ def test_nothing_is_fitted_ahead_of_what_is_to_be_forgotten() -> None:
     grow(large, MANY + 101)
     large.apply(Delta(clock=clock(MANY + 101), study=large.study, interned=[], records=[gone]))
     assert sampling.draft(large) is None
+
+
+def handed_out(sampling: Sampling, plan: Plan) -> Prepared:
+    """What was drawn, once it has all been taken."""
+    prepared = plan.draw()
+    sampling.keep(plan, prepared)
+    for place, point in enumerate(prepared.points):
+        assert prepared.take(prepared.first + place, point.space) is point
+    return prepared
+
+
+def values(drawn: list[Prepared]) -> list[dict[str, float]]:
+    return [dict(point.values) for prepared in drawn for point in prepared.points]
 
 
 def seen(plan: Plan) -> int:
