@@ -22,7 +22,6 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -103,9 +102,7 @@ def no_study_lock() -> None:
     from tpeak_server.storage import locked, writing
 
     locked.LOCK = locked.LOCK.replace("FOR NO KEY UPDATE", "")
-    writing.NUMBERED_WRITE = re.sub(
-        r"AND seq = (\$\d+) RETURNING", r"AND \1::bigint IS NOT NULL RETURNING", writing.NUMBERED_WRITE
-    )
+    writing.CLOCK = writing.CLOCK.replace("AND seq = %(expected)s", "AND %(expected)s::bigint IS NOT NULL")
 
 
 def reply_before_commit() -> None:

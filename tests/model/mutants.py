@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -46,9 +47,10 @@ def report_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
         return report(ledger, command, pruning)
 
     columns = "AS t (number, epoch, step, vals, cost, seq, prune, reason)"
-    assert columns in writing.NUMBERED_WRITE
+    assert columns in writing.PARTS["r"]
     update = " ON CONFLICT (study_id, number, epoch, step) DO UPDATE SET values = excluded.values, seq = excluded.seq"
-    monkeypatch.setattr(writing, "NUMBERED_WRITE", writing.NUMBERED_WRITE.replace(columns, columns + update))
+    monkeypatch.setattr(writing, "PARTS", writing.PARTS | {"r": writing.PARTS["r"].replace(columns, columns + update)})
+    monkeypatch.setattr(writing, "_statement", cache(writing._statement.__wrapped__))
     monkeypatch.setattr(verbs, "report", forgetful)
 
 

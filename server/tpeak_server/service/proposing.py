@@ -41,7 +41,7 @@ SLOW_AHEAD = 64
 process was seen to take 0.4 s for them with 250 trials, and 2.4 s with 1,000."""
 
 LAG = 0.02
-MAX_LAG = 100
+MAX_LAG = 250
 """How many finished trials, as a share of those seen and at most, a scene may miss before it is set anew."""
 
 

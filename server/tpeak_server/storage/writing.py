@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from psycopg import AsyncRawCursor
@@ -22,18 +23,20 @@ from tpeak_server.storage.rows import array_text
 INTERN = "INSERT INTO distributions (study_id, id, name, spec, seen_seq) VALUES (%s, %s, %s, %s, %s) " + (
     "ON CONFLICT (study_id, id) DO UPDATE SET seen_seq = excluded.seen_seq"
 )
-# What every batch writes, as one statement: to parse, plan and await each part would cost more than its rows do.
+# What every batch writes, as one statement of the clock and of the parts that have rows: to await each by itself would
+# cost more than its rows do, and so would a part without rows.
 # The clock comes first: its row is the lock, and where its seq is not the expected one nothing else has rows to write.
 # "= ANY" beside the join keeps to the index: without statistics, as in a young table, the join alone reads every row.
 # No row is named by two of its parts (what a batch both makes and changes comes as made), so their order is no matter.
 # greatest(): a renewal never moves an expiry back, also when lease_seconds was made shorter; without a renewal the
 # period is NULL, which it ignores. Each lease has its own: a batch may change lease_seconds between two of them.
-WRITE = """
-WITH clock AS (
+CLOCK = """clock AS (
     UPDATE study_clocks SET next_number = %(next_number)s, handed = %(handed)s, seq = %(seq)s,
         best = %(best)s, unimproved = %(unimproved)s
     WHERE study_id = %(study)s AND seq = %(expected)s RETURNING study_id
-), new_trials AS (
+)"""
+PARTS = {
+    "n": """new_trials AS (
     INSERT INTO trials (study_id, number, state, proposed_ids, proposed, fixed, values, constraints, origin, epoch,
         attempt, told_epoch, told_hash, cause, sampled_at_seq, sampler_version, resume_epoch, avoid_host, deleted,
         constraint_names, exempt, started_at, finished_at)
@@ -47,7 +50,8 @@ WITH clock AS (
         %(n16)s::text[], %(n17)s::boolean[], %(n18)s::text[], %(n19)s::boolean[])
         AS t (number, state, ids, proposed, fixed, vals, cons, origin, epoch, attempt, told_epoch, told_hash, cause,
         sampled, version, resume, avoid, deleted, cons_names, exempt)
-), old_trials AS (
+)""",
+    "t": """old_trials AS (
     UPDATE trials SET state = t.state, values = t.vals::float8[], constraints = t.cons::float8[], epoch = t.epoch,
         attempt = t.attempt, told_epoch = t.told_epoch, told_hash = t.told_hash, cause = t.cause,
         resume_epoch = t.resume, avoid_host = t.avoid, deleted = t.deleted, constraint_names = t.cons_names::text[],
@@ -60,7 +64,8 @@ WITH clock AS (
         AS t (number, state, vals, cons, epoch, attempt, told_epoch, told_hash, cause, resume, avoid, deleted,
         cons_names, exempt)
     WHERE trials.study_id = %(study)s AND trials.number = ANY(%(t0)s::integer[]) AND trials.number = t.number
-), new_leases AS (
+)""",
+    "i": """new_leases AS (
     INSERT INTO leases (study_id, number, epoch, token, worker, request_id, ordinal, request_hash, resume_epoch, host,
         used, live, ended, checkpoint, checkpoint_step, cancelled, told_hash, expires_at)
     SELECT study_id, number, epoch, token, worker, request_id, ordinal, hash, resume, host, used::text[], live, ended,
@@ -71,7 +76,8 @@ WITH clock AS (
         %(i16)s::float8[])
         AS t (number, epoch, token, worker, request_id, ordinal, hash, resume, host, used, live, ended, checkpoint,
         step, cancelled, told, period)
-), old_leases AS (
+)""",
+    "l": """old_leases AS (
     UPDATE leases SET used = t.used::text[], live = t.live, ended = t.ended, checkpoint = t.checkpoint,
         checkpoint_step = t.step, cancelled = t.cancelled, told_hash = t.told,
         expires_at = greatest(expires_at, tpeak_now() + make_interval(secs => t.period))
@@ -81,31 +87,25 @@ WITH clock AS (
         AS t (number, epoch, used, live, ended, checkpoint, step, cancelled, told, period)
     WHERE leases.study_id = %(study)s AND leases.number = ANY(%(l0)s::integer[]) AND leases.number = t.number
         AND leases.epoch = t.epoch
-), new_reports AS (
+)""",
+    "r": """new_reports AS (
     INSERT INTO reports (study_id, number, epoch, step, values, cost, seq, prune, reason)
     SELECT study_id, number, epoch, step, vals::float8[], cost, seq, prune, reason
     FROM clock, unnest(%(r0)s::integer[], %(r1)s::integer[], %(r2)s::bigint[], %(r3)s::text[], %(r4)s::float8[],
         %(r5)s::bigint[], %(r6)s::boolean[], %(r7)s::text[])
         AS t (number, epoch, step, vals, cost, seq, prune, reason)
-), new_events AS (
+)""",
+    "e": """new_events AS (
     INSERT INTO events (study_id, seq, kind, number, payload)
     SELECT study_id, t.seq, kind, number, payload::json
     FROM clock, unnest(%(e0)s::bigint[], %(e1)s::text[], %(e2)s::integer[], %(e3)s::text[])
         AS t (seq, kind, number, payload)
-)
-SELECT count(*) FROM clock
-"""
-PLACES = tuple(dict.fromkeys(re.findall(r"%\((\w+)\)s", WRITE)))
-"""The names of WRITE's parameters in the order of their numbers."""
-
-# Numbered here, once: psycopg would translate so long a statement anew for every batch.
-NUMBERED_WRITE = re.sub(r"%\((\w+)\)s", lambda match: f"${PLACES.index(match[1]) + 1}", WRITE)
+)""",
+}
+"""Names begin with the part's letter."""
 
 ASKED_BEFORE = "leases_study_id_request_id_ordinal_key"
 """The constraint that a repeated ask runs into where nobody looked for the first one."""
-
-WIDTHS = {"n": 20, "t": 14, "i": 17, "l": 10, "r": 8, "e": 4}
-"""How many columns each part of WRITE takes, by the letter of its parameters."""
 
 SUGGEST = """
 INSERT INTO suggestions (study_id, number, name, distribution_id, value, seq)
@@ -144,7 +144,7 @@ async def write(connection: Driver, study: int, expected_seq: int, changes: Chan
     """Writes changes that are hot if the study is at the expected seq, with one statement. Raises OutOfDate."""
     try:
         written = AsyncRawCursor(connection)
-        await written.execute(NUMBERED_WRITE, _written(study, expected_seq, changes))
+        await written.execute(*_written(study, expected_seq, changes))
         row = await written.fetchone()
     except UniqueViolation as error:
         if error.diag.constraint_name == ASKED_BEFORE:
@@ -164,7 +164,7 @@ async def save(connection: Driver, study: int, expected_seq: int, changes: Chang
             await _save_rare(connection, study, changes)
             await _save_study(connection, study, changes)
             written = AsyncRawCursor(connection)
-            await written.execute(NUMBERED_WRITE, _written(study, expected_seq, changes))
+            await written.execute(*_written(study, expected_seq, changes))
             # A statement that fails aborts the rest of the pipeline, this one too.
             await connection.execute("COMMIT")
             row = await written.fetchone()
@@ -178,8 +178,8 @@ async def save(connection: Driver, study: int, expected_seq: int, changes: Chang
         raise OutOfDate
 
 
-def _written(study: int, expected_seq: int, changes: Changes) -> list[Any]:
-    """The parameters of NUMBERED_WRITE."""
+def _written(study: int, expected_seq: int, changes: Changes) -> tuple[str, list[Any]]:
+    """The statement that writes the changes, and its parameters."""
     assert changes.clock is not None, "a ledger that was not closed"
     rows: dict[str, Iterable[Sequence[Any]]] = {
         "n": map(_new_trial, changes.created.values()),
@@ -189,15 +189,24 @@ def _written(study: int, expected_seq: int, changes: Changes) -> list[Any]:
         "r": map(_new_report, changes.reports.values()),
         "e": ((e.seq, e.kind, e.number, e.payload and json.dumps(e.payload)) for e in changes.events),
     }
-    columns = {
-        f"{letter}{place}": column
-        for letter, width in WIDTHS.items()
-        for place, column in enumerate(_columns(rows[letter]) or ["{}"] * width)
-    }
+    columns = {letter: found for letter, part in rows.items() if (found := _columns(part))}
     clock = changes.clock
     numbers = {"next_number": clock.next_number, "handed": clock.handed, "seq": clock.seq}
-    named = {"study": study, "expected": expected_seq, **numbers, **asdict(clock.progress), **columns}
-    return [named[name] for name in PLACES]
+    named = {"study": study, "expected": expected_seq, **numbers, **asdict(clock.progress)}
+    named |= {f"{letter}{place}": column for letter, part in columns.items() for place, column in enumerate(part)}
+    statement, names = _statement("".join(columns))
+    return statement, [named[name] for name in names]
+
+
+@cache
+def _statement(letters: str) -> tuple[str, Sequence[str]]:
+    """What writes the clock and these parts, and the names of its parameters in the order of their numbers.
+
+    Numbered here, once: psycopg would translate so long a statement anew for every batch.
+    """
+    named = f"WITH {', '.join([CLOCK, *map(PARTS.__getitem__, letters)])} SELECT count(*) FROM clock"
+    names = tuple(dict.fromkeys(re.findall(r"%\((\w+)\)s", named)))
+    return re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", named), names
 
 
 async def _save_rare(connection: Driver, study: int, changes: Changes) -> None:

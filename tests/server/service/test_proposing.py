@@ -184,41 +184,41 @@ def test_under_the_lock_it_is_drawn_for_who_resumes_the_study_in_the_same_batch(
 def test_the_next_model_of_a_large_history_is_fitted_ahead() -> None:
     sampling, large = Sampling(), history(MANY)
     planned(sampling, large, 1)
-    grow(large, MANY + 100)
+    grow(large, MANY + 250)
     assert sampling.draft(large) is None
-    grow(large, MANY + 101)
+    grow(large, MANY + 251)
     draft = sampling.draft(large)
     assert draft is not None
-    assert [(len(scene.view.numbers), count) for scene, count in draft.scenes] == [(MANY + 101, 1)]
+    assert [(len(scene.view.numbers), count) for scene, count in draft.scenes] == [(MANY + 251, 1)]
     assert sampling.draft(large) is None
 
 
 def test_meanwhile_the_last_model_may_lag_behind_for_twice_as_long() -> None:
     sampling, large = Sampling(), history(MANY)
     planned(sampling, large, 1)
-    grow(large, MANY + 101)
+    grow(large, MANY + 251)
     sampling.draft(large)
-    grow(large, MANY + 200)
+    grow(large, MANY + 500)
     assert seen(planned(sampling, large, 1)) == MANY
-    grow(large, MANY + 201)
-    assert seen(planned(sampling, large, 1)) == MANY + 201
+    grow(large, MANY + 501)
+    assert seen(planned(sampling, large, 1)) == MANY + 501
 
 
 def test_what_was_fitted_ahead_is_drawn_from_without_a_thread() -> None:
     sampling, large = Sampling(), history(MANY)
     planned(sampling, large, 1)
-    grow(large, MANY + 101)
+    grow(large, MANY + 251)
     sampling.draft(large)
-    grow(large, MANY + 150)
+    grow(large, MANY + 400)
     sampling.take_up(drawn=True)
     plan = planned(sampling, large, 1)
-    assert (seen(plan), plan.heavy) == (MANY + 101, False)
+    assert (seen(plan), plan.heavy) == (MANY + 251, False)
 
 
 def test_a_draft_that_failed_changes_nothing() -> None:
     sampling, large = Sampling(), history(MANY)
     planned(sampling, large, 1)
-    grow(large, MANY + 101)
+    grow(large, MANY + 251)
     sampling.draft(large)
     sampling.take_up(drawn=False)
     assert sampling.draft(large) is not None
@@ -228,7 +228,7 @@ def test_a_draft_that_failed_changes_nothing() -> None:
 def test_a_sampler_that_counts_generations_has_nothing_fitted_ahead() -> None:
     sampling, large = Sampling(), history(MANY, {"name": "nsgaii"})
     planned(sampling, large, 1)
-    grow(large, MANY + 101)
+    grow(large, MANY + 251)
     assert sampling.draft(large) is None
 
 
@@ -237,8 +237,8 @@ def test_nothing_is_fitted_ahead_of_what_is_to_be_forgotten() -> None:
     planned(sampling, large, 1)
     gone = record(0)
     gone = replace(gone, trial=replace(gone.trial, deleted=True))
-    grow(large, MANY + 101)
-    large.apply(Delta(clock=clock(MANY + 101), study=large.study, interned=[], records=[gone]))
+    grow(large, MANY + 251)
+    large.apply(Delta(clock=clock(MANY + 251), study=large.study, interned=[], records=[gone]))
     assert sampling.draft(large) is None
 
 
