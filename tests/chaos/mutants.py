@@ -179,9 +179,10 @@ def report_overwritten() -> None:
     from tpeak_server.service import verbs
 
     verbs.report = overwriting
-    before, after = writing.NUMBERED_WRITE.split("), new_events AS", 1)
+    columns = "AS t (number, epoch, step, vals, cost, seq, prune, reason)"
+    assert columns in writing.PARTS["r"]
     rule = " ON CONFLICT (study_id, number, epoch, step) DO UPDATE SET values = excluded.values, seq = excluded.seq"
-    writing.NUMBERED_WRITE = f"{before}{rule}\n), new_events AS{after}"
+    writing.PARTS["r"] = writing.PARTS["r"].replace(columns, columns + rule)
 
 
 def tell_hash_ignored() -> None:

@@ -69,6 +69,10 @@ class AutoSampler:
         sampler, _ = self._chosen(view, space, pending)
         return sampler is self._gp and self._gp.labours(view, space, pending)
 
+    def batches(self, view: View, space: Space) -> bool:
+        """Whether several points take much less than as many single ones; see the seam."""
+        return self._tpe.batches(view, space)
+
     def _chosen(self, view: View, space: Space, pending: Mapping[str, Floats]) -> tuple[GPSampler | TPESampler, str]:
         trials = len(view.numbers)
         if trials > MOST_TRIALS or trials * len(space) > MOST_COORDINATES:

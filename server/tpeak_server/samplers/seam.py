@@ -99,6 +99,15 @@ class Labours(Protocol):
         ...
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """A sampler that may draw several points for much less than as many single ones."""
+
+    def batches(self, view: View, space: Space) -> bool:
+        """Whether it does for these arguments, as far as it has found out."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """One suggestion, drawn again, with all that it was chosen from.

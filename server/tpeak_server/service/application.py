@@ -31,10 +31,11 @@ TIDY_S = 5.0
 
 MAX_STUDIES = 64
 MAX_BYTES = 2**30
-"""Studies whose caches are kept, and about how many bytes of them; those in use stay anyway."""
+"""Studies whose caches are kept though nobody uses them, and about how many bytes of them."""
 
-IN_USE_S = 60.0
-"""How long after its last request a study counts as in use: to read it anew costs more than to keep it that long."""
+IN_USE_S, MAX_BYTES_IN_USE = 60.0, 4 * MAX_BYTES
+"""How long after its last request a study counts as in use, and how much those in use may take: to read one anew every
+few seconds costs more than to keep it, to run out of memory costs more still."""
 
 SCHEMA = head()
 """The schema version that this server works with."""
@@ -129,13 +130,14 @@ class Application:
                 logger.exception("housekeeping failed; it goes on")
 
     def _drop_idle(self) -> None:
-        """Keeps the studies in use; of the others those used last, and the very last one however large it is."""
+        """Keeps those used last, as far as there is room; the very last one, and what is under way, however large."""
         used_since = asyncio.get_running_loop().time() - IN_USE_S
         kept = taken = 0
         for study_id, batcher in reversed(list(self._batchers.items())):
             size = 0 if batcher.history is None else batcher.history.size
-            idle = batcher.idle and batcher.used_at <= used_since
-            if kept and idle and (kept >= MAX_STUDIES or taken + size > MAX_BYTES):
+            in_use = batcher.used_at > used_since
+            full = taken + size > (MAX_BYTES_IN_USE if in_use else MAX_BYTES)
+            if kept and batcher.idle and (full or (kept >= MAX_STUDIES and not in_use)):
                 del self._batchers[study_id]
             else:
                 kept, taken = kept + 1, taken + size

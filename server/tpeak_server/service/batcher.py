@@ -146,7 +146,8 @@ class Batcher:
         if not self._committing.alone and self._slow:
             return Prepared()  # another replica will have taken the numbers: it is drawn under the lock
         self._fit_ahead(history)
-        plan = self._study.verbs.sampling.plan(history, *asks_and_suggests(items), self._in_flight)
+        sampling = self._study.verbs.sampling
+        plan = sampling.plan(history, *asks_and_suggests(items), self._in_flight, alone=self._committing.alone)
         prepared = Prepared()
         if plan.heavy:
             prepared = await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
@@ -154,7 +155,7 @@ class Batcher:
             for portion in plan.portions():
                 prepared = portion
                 await asyncio.sleep(0)  # others get a turn
-        self._study.verbs.sampling.keep(plan, prepared)
+        sampling.keep(plan, prepared)
         return prepared
 
     @property

@@ -19,7 +19,7 @@ from tpeak_server.domain.observations import View
 from tpeak_server.domain.study import Study, StudyState
 from tpeak_server.domain.trial import TrialRecord
 from tpeak_server.samplers.registry import build
-from tpeak_server.samplers.seam import Counts, Labours, Sampler, Stream, innermost, walks
+from tpeak_server.samplers.seam import Batches, Counts, Labours, Sampler, Stream, innermost, walks
 from tpeak_server.service.commands import Ask, Suggest
 from tpeak_server.service.history import KEPT_PROPOSALS, History
 from tpeak_server.service.ledger import Ledger
@@ -62,6 +62,7 @@ class Sampling:
         self._walks = False
         self._lag = LAG
         self._labours: Labours | None = None
+        self._batches: Batches | None = None
         self._scene: Scene | None = None
         self._next: Scene | None = None
         """What a thread fits a model of, to take the scene's place."""
@@ -76,11 +77,12 @@ class Sampling:
         in_flight: Sequence[Prepared],
         *,
         first: int | None = None,
+        alone: bool = True,
     ) -> Plan:
         """Fixes on the event loop what a thread will draw: everything in it is immutable or a copy.
 
         `in_flight` was drawn before and is on its way to be committed: its points are pending, its numbers taken. Under
-        the lock no number below `first` is free.
+        the lock no number below `first` is free. More than wanted is drawn where nobody else takes numbers: `alone`.
         """
         study = history.study
         if self.walks(study):
@@ -89,8 +91,9 @@ class Sampling:
         handing_out = study.state is StudyState.OPEN or first is not None
         wanted, share = self._wanted(history, asks) if handing_out else ([], None)
         scenes = _together(wanted)
+        ahead = first is None and alone
         first = max([first or 0, history.clock.next_number, *(prepared.end for prepared in in_flight)])
-        stocked, beyond = self._in_stock(history, scenes, share, first, in_flight)
+        stocked, beyond = self._in_stock(history, scenes, first, in_flight) if ahead and share is None else ((), 0)
         fitted, self._fitted = self._fitted, scenes[-1][0].view if scenes else self._fitted
         late = [
             (suggest, known_values(history.unfinished[suggest.number], history.interned, suggest.name))
@@ -118,26 +121,23 @@ class Sampling:
     def keep(self, plan: Plan, prepared: Prepared) -> None:
         """Keeps what the plan drew beyond what was wanted, for the numbers that come next."""
         if plan.scenes:
-            self._stock = Stock(sampler=plan.sampler, scene=plan.scenes[-1][0], behind=prepared)
+            self._stock = Stock(sampler=plan.sampler, scene=plan.scenes[-1][0], group=prepared)
 
     def _in_stock(
-        self,
-        history: History,
-        scenes: Sequence[tuple[Scene, int]],
-        share: int | None,
-        first: int,
-        in_flight: Sequence[Prepared],
+        self, history: History, scenes: Sequence[tuple[Scene, int]], first: int, in_flight: Sequence[Prepared]
     ) -> tuple[Sequence[Point], int]:
         """The points that were drawn before, and how many more than wanted to draw now: what fills a portion, and not
         more than will be handed out before the scene is outdated, if every trial ends as the next begins.
         """
-        if len(scenes) != 1 or share is not None:
+        if len(scenes) != 1 or self._batches is None:
             return (), 0
         ((scene, count),) = scenes
-        sampler = self.sampler(history.study)
-        stocked = self._stock.points(sampler, scene, first, in_flight) if self._stock is not None else ()
+        stock = self._stock
+        stocked = stock.points(self.sampler(history.study), scene, first, in_flight) if stock is not None else ()
+        if len(stocked) >= count or not self._batches.batches(scene.view, scene.space):
+            return stocked, 0
         left = int(_allowed(scene, self._lag)) - _missed(scene, history)
-        return stocked, max(0, min((len(stocked) - count) % PORTION, left)) if len(stocked) < count else 0
+        return stocked, max(0, min((len(stocked) - count) % PORTION, left))
 
     def _wanted(self, history: History, asks: Sequence[Ask]) -> tuple[list[tuple[Scene, int]], int | None]:
         """How many new points of which scene, in order; and the share of each ask, where they take their time."""
@@ -189,13 +189,14 @@ class Sampling:
         """The study's sampler."""
         if self._sampler is None or self._settings != study.sampler:
             self._settings = study.sampler
-            self._next = self._fitted = None
+            self._next = self._fitted = self._stock = None
             self._sampler = build(study.sampler)
             # Whether something is of a protocol takes longer to find out than an ask may wait each time.
             self._walks = walks(self._sampler)
             drawing = innermost(self._sampler)
             self._lag = 0.0 if isinstance(drawing, Counts) else LAG
             self._labours = drawing if isinstance(drawing, Labours) else None
+            self._batches = self._sampler if isinstance(self._sampler, Batches) else None
         return self._sampler
 
     def walks(self, study: Study) -> bool:

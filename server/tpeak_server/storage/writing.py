@@ -102,7 +102,7 @@ PARTS = {
         AS t (seq, kind, number, payload)
 )""",
 }
-"""Names begin with the part's letter."""
+"""By letter, with which the names of its parameters begin."""
 
 ASKED_BEFORE = "leases_study_id_request_id_ordinal_key"
 """The constraint that a repeated ask runs into where nobody looked for the first one."""

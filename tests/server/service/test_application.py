@@ -45,33 +45,42 @@ def test_housekeeping_survives_whatever_the_database_says(
     asyncio.run(outlived())
 
 
-def test_studies_in_use_are_kept_and_of_the_others_those_used_last_as_far_as_there_is_room(
-    make_study: Callable[[], Study], database_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("used", "room", "room_in_use", "kept"),
+    [
+        ("just now", 0, 3, ["second", "third", "first"]),
+        ("just now", 0, 2, ["third", "first"]),
+        ("long ago", 3, 9, ["second", "third", "first"]),
+        ("long ago", 2, 9, ["third", "first"]),
+        ("long ago", 0, 9, ["first"]),
+    ],
+)
+def test_studies_used_last_are_kept_as_far_as_there_is_room_which_is_larger_for_those_in_use(
+    make_study: Callable[[], Study],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    used: str,
+    room: int,
+    room_in_use: int,
+    kept: list[str],
 ) -> None:
-    numbers = [from_path(make_study().id) for _ in range(3)]
+    monkeypatch.setattr(application, "MAX_BYTES", room * BYTES_A_TRIAL)
+    monkeypatch.setattr(application, "MAX_BYTES_IN_USE", room_in_use * BYTES_A_TRIAL)
+    monkeypatch.setattr(application, "IN_USE_S", 60.0 if used == "just now" else 0.0)
+    names = {from_path(make_study().id): name for name in ("first", "second", "third")}
 
-    async def kept() -> list[list[int | None]]:
+    async def left() -> list[str]:
         app = Application(database_url)
-        left: list[list[int | None]] = []
         try:
-            for number in (*numbers, numbers[0]):
+            for number in (*names, next(iter(names))):
                 assert number is not None
                 await app.submit(number, Ask(request_id=f"ask-{number}", worker="w"))
-            monkeypatch.setattr(application, "MAX_BYTES", 0)
             app._drop_idle()
-            left.append(list(app._batchers))
-            monkeypatch.setattr(application, "IN_USE_S", 0.0)
-            for room in (3, 2, 0):
-                monkeypatch.setattr(application, "MAX_BYTES", room * BYTES_A_TRIAL)
-                app._drop_idle()
-                left.append(list(app._batchers))
+            return [names[number] for number in app._batchers]
         finally:
             await app.stop()
-        return left
 
-    first, second, third = numbers
-    in_use = with_room_for_all = [second, third, first]
-    assert asyncio.run(kept()) == [in_use, with_room_for_all, [third, first], [first]]
+    assert asyncio.run(left()) == kept
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -95,17 +95,16 @@ def test_others_get_a_turn_after_each_portion() -> None:
 
 
 def test_what_fills_a_portion_is_drawn_beyond_what_a_group_wants_and_is_what_the_next_would_draw() -> None:
-    sampling, fresh, knows = Sampling(), Sampling(), history(1_000)
+    sampling, knows = fitted(1_000)
     first = handed_out(sampling, planned(sampling, knows, 3))
     second = sampling.plan(knows, asks(4), [], [first])
     third = sampling.plan(knows, asks(2), [], [first, handed_out(sampling, second)])
     assert [(len(plan.stocked), plan.beyond) for plan in (second, third)] == [(5, 0), (1, 7)]
-    alone = planned(fresh, knows, 9).draw()
-    assert values([first, second.draw(), third.draw()]) == values([alone])
+    assert values([first, second.draw(), third.draw()]) == values([planned(Sampling(), knows, 9).draw()])
 
 
 def test_what_was_drawn_beyond_is_of_no_use_once_the_scene_is_outdated() -> None:
-    sampling, knows = Sampling(), history(1_000)
+    sampling, knows = fitted(1_000)
     handed_out(sampling, planned(sampling, knows, 1))
     grow(knows, 1_001)
     assert planned(sampling, knows, 1).stocked != ()
@@ -117,15 +116,36 @@ def test_what_was_drawn_beyond_is_of_no_use_once_the_scene_is_outdated() -> None
 def test_no_more_is_drawn_beyond_than_trials_may_end_until_the_scene_is_outdated(
     trials: int, ended: int, beyond: int
 ) -> None:
-    sampling, knows = Sampling(), history(trials)
-    planned(sampling, knows, 1)
+    sampling, knows = fitted(trials)
     grow(knows, trials + ended)
     assert planned(sampling, knows, 1).beyond == beyond
 
 
-@pytest.mark.parametrize("sampler", [{"name": "nsgaii"}, {"name": "gp"}])
-def test_nothing_is_drawn_beyond_where_each_trial_counts_or_takes_its_time(sampler: Mapping[str, Any]) -> None:
-    assert planned(Sampling(), history(1_000, sampler), 1).beyond == 0
+def test_nothing_is_drawn_beyond_by_who_has_the_model_yet_to_fit() -> None:
+    assert planned(Sampling(), history(1_000), 1).beyond == 0
+
+
+def test_nothing_is_drawn_beyond_where_another_server_takes_numbers_or_under_the_lock() -> None:
+    sampling, knows = fitted(1_000)
+    plans = [sampling.plan(knows, asks(1), [], [], alone=False), sampling.plan(knows, asks(1), [], [], first=1_000)]
+    assert [plan.beyond for plan in plans] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        {"name": "nsgaii"},
+        {"name": "gp"},
+        {"name": "random"},
+        {"name": "tpe", "reference": "optuna5"},
+        {"name": "tpe", "constant_liar": False},
+        {"name": "tpe", "n_ei_candidates": 1_000},
+    ],
+    ids=str,
+)
+def test_nothing_is_drawn_beyond_where_that_makes_a_point_no_cheaper(sampler: Mapping[str, Any]) -> None:
+    sampling, knows = fitted(1_000, sampler)
+    assert planned(sampling, knows, 1).beyond == 0
 
 
 def test_the_first_model_of_a_large_history_is_work_for_a_thread_and_what_it_is_asked_then_is_not() -> None:
@@ -240,6 +260,13 @@ def test_nothing_is_fitted_ahead_of_what_is_to_be_forgotten() -> None:
     grow(large, MANY + 251)
     large.apply(Delta(clock=clock(MANY + 251), study=large.study, interned=[], records=[gone]))
     assert sampling.draft(large) is None
+
+
+def fitted(trials: int, sampler: Mapping[str, Any] = TPE) -> tuple[Sampling, History]:
+    """A history, and who has drawn from it before."""
+    sampling, knows = Sampling(), history(trials, sampler)
+    planned(sampling, knows, 1).draw()
+    return sampling, knows
 
 
 def handed_out(sampling: Sampling, plan: Plan) -> Prepared:

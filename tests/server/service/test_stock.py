@@ -40,42 +40,42 @@ SCENE = Scene(seq=9, first=5, next=5, forgotten=0, space=SPACE, view=view(), pen
 
 
 @pytest.fixture
-def behind() -> Prepared:
+def group() -> Prepared:
     """One point for number 5, and two spare ones."""
     return Prepared(first=5, points=[point(0.25)], spare=[point(0.5), point(0.75)])
 
 
-def xs(behind: Prepared, scene: Scene = SCENE, first: int = 6, in_flight: tuple[Prepared, ...] = ()) -> list[float]:
-    stock = Stock(sampler=SAMPLER, scene=SCENE, behind=behind)
+def xs(group: Prepared, scene: Scene = SCENE, first: int = 6, in_flight: tuple[Prepared, ...] = ()) -> list[float]:
+    stock = Stock(sampler=SAMPLER, scene=SCENE, group=group)
     return [one.values["x"] for one in stock.points(SAMPLER, scene, first, in_flight)]
 
 
-def test_they_follow_points_that_were_taken(behind: Prepared) -> None:
-    behind.take(5, SPACE)
-    assert xs(behind) == [0.5, 0.75]
+def test_they_follow_points_that_were_taken(group: Prepared) -> None:
+    group.take(5, SPACE)
+    assert xs(group) == [0.5, 0.75]
 
 
-def test_they_follow_points_that_may_yet_be_taken(behind: Prepared) -> None:
-    assert xs(behind, in_flight=(Prepared(), behind)) == [0.5, 0.75]
+def test_they_follow_points_that_may_yet_be_taken(group: Prepared) -> None:
+    assert xs(group, in_flight=(Prepared(), group)) == [0.5, 0.75]
 
 
-def test_they_do_not_follow_points_that_nobody_took(behind: Prepared) -> None:
-    assert xs(behind) == []
+def test_they_do_not_follow_points_that_nobody_took(group: Prepared) -> None:
+    assert xs(group) == []
 
 
-def test_they_are_for_the_numbers_behind_those_points_alone(behind: Prepared) -> None:
-    behind.take(5, SPACE)
-    assert [xs(behind, first=first) for first in (5, 7)] == [[], []]
+def test_they_are_for_the_numbers_behind_those_points_alone(group: Prepared) -> None:
+    group.take(5, SPACE)
+    assert [xs(group, first=first) for first in (5, 7)] == [[], []]
 
 
-def test_they_are_for_the_scene_they_were_drawn_for_also_once_it_shows_more_trials_that_run(behind: Prepared) -> None:
-    behind.take(5, SPACE)
-    assert xs(behind, replace(SCENE, next=6, pending={"x": np.array([0.25])})) == [0.5, 0.75]
+def test_they_are_for_the_scene_they_were_drawn_for_also_once_it_shows_more_trials_that_run(group: Prepared) -> None:
+    group.take(5, SPACE)
+    assert xs(group, replace(SCENE, next=6, pending={"x": np.array([0.25])})) == [0.5, 0.75]
     others = [replace(SCENE, seq=10), replace(SCENE, view=view()), replace(SCENE, space={**SPACE, "y": SPACE["x"]})]
-    assert [xs(behind, other) for other in others] == [[], [], []]
+    assert [xs(group, other) for other in others] == [[], [], []]
 
 
-def test_they_are_for_the_sampler_they_were_drawn_by(behind: Prepared) -> None:
-    behind.take(5, SPACE)
-    stock = Stock(sampler=SAMPLER, scene=SCENE, behind=behind)
+def test_they_are_for_the_sampler_they_were_drawn_by(group: Prepared) -> None:
+    group.take(5, SPACE)
+    stock = Stock(sampler=SAMPLER, scene=SCENE, group=group)
     assert stock.points(RandomSampler(), SCENE, 6, ()) == ()

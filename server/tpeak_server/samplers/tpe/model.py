@@ -214,12 +214,16 @@ class Memo:
 
     def model(self, view: View, space: Space) -> Model:
         """The model of this very view object and an equal space."""
-        for known_view, known_space, model in self._kept:
-            if known_view is view and known_space == space:
-                return model
+        known = self.known(view, space)
+        if known is not None:
+            return known
         model = fit(view, space, self._rules)
         with self._lock:
             of_view = [one for one in self._kept if one[0] is view]
             others = [one for one in self._kept if one[0] is not view]
             self._kept = ((view, dict(space), model), *of_view, *others[: self.KEPT])
         return model
+
+    def known(self, view: View, space: Space) -> Model | None:
+        """The same if it was asked for before."""
+        return next((model for seen, its, model in self._kept if seen is view and its == space), None)

@@ -25,6 +25,9 @@ from tpeak_server.samplers.tpe.warm import startup_trials
 AT_ONCE = 16
 """Suggestions whose candidates are computed together: more would only need memory."""
 
+FEW_CANDIDATES = 64
+"""With more of them the candidates are what takes the time, however many points are computed together."""
+
 
 class TPESampler:
     """Multivariate TPE that sees pending trials.
@@ -107,6 +110,12 @@ class TPESampler:
                     if self._at_once == 1:
                         seen = {name: np.append(column, drawn[name]) for name, column in seen.items()}
         return [_suggestion(values, given) for values in found]
+
+    def batches(self, view: View, space: Space) -> bool:
+        """Whether the candidates of several points are computed together, and none is likely to be replaced."""
+        model = self._memo.known(view, space)
+        together = self._at_once > 1 and self.n_ei_candidates <= FEW_CANDIDATES and view.tried is None
+        return together and model is not None and not model.structure.levels
 
     def explain(
         self,

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from tpeak_server.domain.distributions import (
     IntDistribution,
     Space,
 )
-from tpeak_server.domain.observations import Floats, Outcome, Suggestion, View
+from tpeak_server.domain.observations import Floats, Outcome, Suggestion, Tries, View
 from tpeak_server.samplers import RandomSampler, TPESampler
+from tpeak_server.samplers.auto import AutoSampler
 from tpeak_server.samplers.latin import draw_latin
 from tpeak_server.samplers.seam import Stream
 
@@ -262,6 +264,35 @@ def test_names_are_drawn_conditionally_on_the_fixed_ones(
         drawn = TPESampler().suggest(view, space, nothing(space), streams, fixed={"branch": branch})
         assert all(suggestion.values.keys() == {"x"} for suggestion in drawn)
         assert sum(abs(suggestion.values["x"] - best) < 0.25 for suggestion in drawn) >= 25
+
+
+@pytest.mark.parametrize("sampler", [TPESampler(), AutoSampler()], ids=["tpe", "auto"])
+def test_points_are_cheaper_together_once_the_model_is_fitted(
+    view_of: Views, columns_of: Columns, stream_of: Streams, sampler: TPESampler | AutoSampler
+) -> None:
+    view = view_of(columns_of(SPACE, 300), np.arange(300))
+    assert not sampler.batches(view, SPACE)
+    sampler.suggest(view, SPACE, nothing(SPACE), [stream_of(0)])
+    assert sampler.batches(view, SPACE)
+
+
+def test_points_are_no_cheaper_together_where_one_choice_decides_which_parameters_there_are(
+    view_of: Views, columns_of: Columns, stream_of: Streams
+) -> None:
+    columns = columns_of(SPACE, 300)
+    columns["rate"][columns["solver"] != 0] = np.nan
+    view, sampler = view_of(columns, np.arange(300)), TPESampler()
+    sampler.suggest(view, SPACE, nothing(SPACE), [stream_of(0)])
+    assert not sampler.batches(view, SPACE)
+
+
+def test_points_are_no_cheaper_together_where_each_may_be_replaced(
+    view_of: Views, columns_of: Columns, stream_of: Streams
+) -> None:
+    view = replace(view_of(columns_of(SPACE, 300), np.arange(300)), tried=Tries(trials={}, ranges={}))
+    sampler = TPESampler(deduplicate=False)
+    sampler.suggest(view, SPACE, nothing(SPACE), [stream_of(0)])
+    assert not sampler.batches(view, SPACE)
 
 
 def test_a_fixed_value_out_of_the_range_conditions_nothing(
