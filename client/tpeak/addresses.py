@@ -26,8 +26,11 @@ def clean_url(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this machine."""
-    host = httpx.URL(url).host
+    """Whether the URL's host is this machine; not where it is no URL."""
+    try:
+        host = httpx.URL(url).host
+    except (httpx.InvalidURL, TypeError):
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name

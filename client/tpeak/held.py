@@ -98,9 +98,12 @@ class HeldTrials:
         """
         client, spool = self._connection.client, self._connection.spool
         trial._ending = parcel = self._parcel(trial, outcome, anew=anew)
-        trial._reports.flush(spool)
+        reply = None
         try:
-            reply = spool.deliver(client, parcel, kept=trial._kept)
+            if trial._reports.flush(spool):
+                spool.put_off(parcel, kept=trial._kept)
+            else:
+                reply = spool.deliver(client, parcel, kept=trial._kept)
         except Conflict:
             self.abandon(trial)
             raise

@@ -121,7 +121,7 @@ def compute(
             raise error or RuntimeError("a process that the objective forked came back from it; it should exit instead")
         if error is not None and preemption.signalled():
             raise Preempted("the objective was interrupted") from error  # a DataLoader's children died first, say
-        if _is_outage(error) and not outcome.retry:
+        if _is_outage(error) and not outcome.retry and not trial._over:
             log.warning(
                 "trial %d is left to its lease, for any worker to try again once that is over: %s", trial.number, error
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tpeak.errors import LeaseLost, TpeakError, TrialNotFound, Unavailable
+from tpeak.errors import LeaseLost, TpeakError, TrialNotFound, Unauthorized, Unavailable
 from tpeak.wire import encode
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Parcel:
 
         A copy that was made from a snapshot says that it is the same database. So another URL counts where both are of
         this machine, on which a server has a new port at every start, and where the user `named` it for this. Raises
-        Unavailable.
+        Unavailable and Unauthorized.
         """
         from tpeak.addresses import is_loopback  # whose httpx would be half of tpeak's import
 
@@ -67,9 +67,9 @@ class Parcel:
             return False
         try:
             return self.incarnation == client.incarnation(deadline_s=deadline_s)
-        except Unavailable:
+        except (Unavailable, Unauthorized):
             raise
-        except TpeakError:  # a refused token, something that is no tpeak server: nothing is known of its database
+        except TpeakError:  # it is no tpeak server, say: nothing is known of its database
             return False
 
     def to_json(self) -> bytes:

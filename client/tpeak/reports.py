@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 PER_REQUEST = 1000
 """What one request may carry."""
 
-FLUSH_DEADLINE_S = 5.0
-"""How long reports that were held back are tried before the result goes."""
-
 log = logging.getLogger("tpeak")
 
 
@@ -89,27 +86,37 @@ class Reports:
             finally:
                 self._sending.release()
 
-    def flush(self, spool: Spool) -> None:
-        """Deliver what is held back, before the result: over the disk where the server is still out of reach."""
-        lease, deadline_s, told = self._lease, FLUSH_DEADLINE_S, False
-        while self._unsent and not lease.lost:
-            body = self._body()
+    def flush(self, spool: Spool) -> bool:
+        """Deliver what is held back, before the result. Whether it waits on disk for a server that does not answer.
+
+        Then the result must wait behind it: it would end the lease, under which alone reports are taken. What a server
+        refuses that may take it later is on disk, too, and stays held back for another try.
+        """
+        lease, kept, silent, told = self._lease, 0, False, False
+        while kept < len(self._unsent) and not lease.lost:
+            body = self._body(kept)
             parcel = Parcel(url=lease.client.url, path=lease.path + "/report", body=body, incarnation=lease.incarnation)
             try:
-                if spool.deliver(lease.client, parcel, deadline_s=deadline_s) is None:
-                    deadline_s = 0.0  # a server that is silent to one request is not waited for at each
+                if silent:
+                    spool.put_off(parcel)
+                elif spool.deliver(lease.client, parcel) is None:
+                    silent = True
+                else:
+                    del self._unsent[kept : kept + len(body["reports"])]
+                    continue
             except StudyNotFound:
-                pass  # they are kept, as the result will be, whose tell shows why
+                pass  # the result's own tell shows why
             except (Conflict, NotFound):
-                return  # the result's own tell will meet, and show, the same
+                return silent  # the result's own tell will meet, and show, the same
             except TpeakError as failure:
                 # The result must go its own way all the same: it is worth more than its curve.
                 if not told:
                     warnings.warn(f"reports of trial {self._number} did not arrive: {failure}", stacklevel=5)
                     told = True
                 if isinstance(failure, Unavailable):
-                    return  # to the disk's fault, too: nothing more can be kept
-            del self._unsent[: len(body["reports"])]
+                    return silent  # the disk takes nothing either
+            kept += len(body["reports"])
+        return silent
 
     def _send(self, *, deadline_s: float | None, attempt_s: float | None = None) -> None:
         """Send what is held back, and take over the decision. It stays held back where the server is out of reach."""
@@ -131,8 +138,8 @@ class Reports:
             self._take(reply, body)
             lease.renew(reply, sent_at)
 
-    def _body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"lease": self._lease.token, "reports": self._unsent[:PER_REQUEST]}
+    def _body(self, start: int = 0) -> dict[str, Any]:
+        body: dict[str, Any] = {"lease": self._lease.token, "reports": self._unsent[start : start + PER_REQUEST]}
         used = self._used()
         if len(used) != self._used_sent:
             body["used"] = used

@@ -120,6 +120,18 @@ class Spool:
         _discard(kept)
         return reply
 
+    def put_off(self, parcel: Parcel, *, kept: list[Path] | None = None) -> None:
+        """Keep the body on disk behind others that its server does not take yet, without a try to send it.
+
+        A warning says where. Raises Unavailable where the disk does not take it.
+        """
+        files = self._keep(parcel)
+        if not files:
+            raise Unavailable(f"{parcel.url} does not answer, and {self.folder} does not take what it was to get")
+        if kept is not None:
+            kept.extend(files)
+        warnings.warn(f"The result is kept in {files[0]} and will be sent later.", stacklevel=2)
+
     def resend(self, client: Client, *, look: bool = False, attempt_s: float | None = None) -> None:
         """Send what is kept for this server; never raises for the server's sake.
 

@@ -51,6 +51,10 @@ class Server:
     def on(self, method: str, path: str, *answers: Any) -> None:
         self._answers[method, path] = list(answers)
 
+    def before(self, method: str, path: str, *answers: Any) -> None:
+        """Answers these before what was laid out."""
+        self._answers[method, path][:0] = answers
+
     def bodies(self, path: str) -> list[Any]:
         return [body for _, sent_to, body in self.sent if sent_to == path]
 

@@ -209,6 +209,20 @@ def test_a_server_that_takes_no_requests_makes_no_trial_fail(
     assert "trial 0 is left to its lease, for any worker to try again once that is over: " in caplog.text
 
 
+def test_a_trial_that_was_told_before_the_server_fell_silent_is_not_said_to_be_left(study, server, issuing, caplog):
+    issuing(9)
+    server.on("POST", "/studies/s1/trials/0/suggest", (503, None))
+
+    def objective(trial):
+        study.tell(trial, 0.5)
+        trial.suggest_float("x", 0, 1)
+
+    with pytest.raises(Unavailable):
+        study.optimize(objective)
+    assert len(tells(server)) == 1
+    assert "is left to its lease" not in caplog.text
+
+
 def test_a_fault_of_the_server_is_the_trials_cause(study, server, issuing, refusal):
     issuing(9)
     server.on("POST", "/studies/s1/trials/0/suggest", refusal(500, "internal_error"))

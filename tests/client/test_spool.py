@@ -193,6 +193,18 @@ def test_a_result_follows_to_another_machine_only_where_the_user_names_it(kept, 
     assert server.bodies(TELL) == [BODY]
 
 
+def test_a_result_from_what_is_no_url_is_left_alone(kept, spool, client, server, recwarn):
+    readdress(spool, url="http://[", incarnation="first")
+    spool.resend(client)
+    assert (len(files(spool)), server.sent, recwarn.list) == (1, [], [])
+
+
+def test_a_refused_token_is_said_of_what_may_be_for_this_server(kept, spool, client, server, refusal):
+    readdress(spool, url="https://production", incarnation="first")
+    server.on("GET", "/meta", refusal(401, "unauthorized"))
+    assert [sending.fate for sending in spool.flush(client)] == [Fate.UNAUTHORIZED]
+
+
 def test_a_server_that_does_not_say_which_database_it_has_gets_nothing_of_others(kept, spool, client, server, recwarn):
     readdress(spool, url="http://127.0.0.1:40633", incarnation="first")
     server.on("GET", "/meta", (404, None))

@@ -367,18 +367,51 @@ def test_more_reports_than_one_request_carries_are_all_kept_on_disk_where_they_m
     assert len(recwarn) == (refused == (401, "unauthorized"))
 
 
-def test_a_silent_server_holds_up_the_result_once_for_all_reports(ask, study, server, clock):
+def test_a_result_waits_on_disk_behind_reports_for_a_silent_server(ask, study, server, spool, clock):
     trial = ask()
-    for path in (REPORT, TELL):
-        server.on("POST", path, httpx.ConnectError("refused"))
+    server.on("POST", REPORT, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="held back"):
         trial.report(0.5, 0)
     for step in range(1, 2001):
         trial.report(0.5, step)
+    server.sent.clear()
     before = clock.now
     with pytest.warns(UserWarning, match="kept in"):
-        trial._reports.flush(study._connection.spool)
-    assert clock.now - before <= 5.0
+        assert study.tell(trial, 0.5).value == 0.5
+    assert clock.now - before <= 60.0
+    kept = [json.loads(file.read_text())["body"] for file in sorted(spool.folder.glob("*.json"))]
+    assert [body["reports"][0]["step"] if "reports" in body else body["values"] for body in kept] == [
+        0,
+        1000,
+        2000,
+        [0.5],
+    ]
+    assert {body["reports"][0]["step"] for body in server.bodies(REPORT)} == {0}
+
+
+def test_where_the_disk_takes_no_reports_the_result_goes_its_way(ask, study, server, spool):
+    trial = ask()
+    server.on("POST", REPORT, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report(0.5, 0)
+    spool.folder.touch()
+    with pytest.warns(UserWarning, match="did not arrive|cannot be kept"):
+        study.tell(trial, 0.5)
+    assert len(server.bodies(TELL)) == 1
+
+
+def test_a_second_tell_after_the_token_was_renewed_brings_the_reports_first(ask, study, server, refusal, report_reply):
+    trial = ask()
+    refused = refusal(401, "unauthorized")
+    server.on("POST", REPORT, refused, refused, report_reply())
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report(0.5, 0)
+    server.before("POST", TELL, refused)
+    with pytest.warns(UserWarning, match="did not arrive"), pytest.raises(Unauthorized):
+        study.tell(trial, 0.5)
+    server.sent.clear()
+    study.tell(trial, 0.5)
+    assert server.paths()[:2] == [f"POST {REPORT}", f"POST {TELL}"]
 
 
 def test_reports_held_back_keep_all_their_values_and_costs_over_the_disk(
