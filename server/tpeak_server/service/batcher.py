@@ -148,13 +148,10 @@ class Batcher:
         self._fit_ahead(history)
         sampling = self._study.verbs.sampling
         plan = sampling.plan(history, *asks_and_suggests(items), self._in_flight, alone=self._committing.alone)
-        prepared = Prepared()
         if plan.heavy:
             prepared = await asyncio.get_running_loop().run_in_executor(self._executor, plan.draw)
         else:
-            for portion in plan.portions():
-                prepared = portion
-                await asyncio.sleep(0)  # others get a turn
+            prepared = await _drawn_in_turns(plan)
         sampling.keep(plan, prepared)
         return prepared
 
@@ -220,6 +217,16 @@ def _take(items: list[Item], queue: deque[Item], alone: Callable[[Command], bool
         item = queue.popleft()
         if not item.answer.cancelled():
             items.append(item)
+
+
+async def _drawn_in_turns(plan: Plan) -> Prepared:
+    """What is drawn on the event loop; after each portion others get a turn."""
+    portions = plan.portions()
+    prepared = next(portions)
+    for more in portions:
+        await asyncio.sleep(0)
+        prepared = more
+    return prepared
 
 
 def _fail(items: Sequence[Item], error: Exception) -> None:

@@ -275,7 +275,8 @@ def _gone(error: BaseException) -> bool:
 async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
     """A psycopg connection out of the engine's pool, for statements that go in one pipeline."""
     pool = engine.pool
-    async with engine.connect() as connection:
+    connection = await engine.connect()
+    try:
         raw = await connection.get_raw_connection()
         driven: Driver = raw.driver_connection  # type: ignore[assignment]
         try:
@@ -283,9 +284,18 @@ async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
         finally:
             # What is left of a broken pipeline cannot be rolled back: the pool must not try to. A pool that was given
             # up in the meantime would keep the connection open, which nobody would use again.
-            broken = driven.closed or driven.pgconn.pipeline_status != PipelineStatus.OFF
-            if broken or engine.pool is not pool:
+            if not _at_rest(driven) or engine.pool is not pool:
                 await connection.invalidate()
+    finally:
+        # "async with" would do it in a task of its own, before which the pool may be given up. This waits for nothing,
+        # as there is nothing to roll back.
+        await connection.close()
+
+
+def _at_rest(connection: Driver) -> bool:
+    """Whether it is open, and neither in a transaction nor in a pipeline."""
+    quiet = connection.pgconn.pipeline_status == PipelineStatus.OFF
+    return not connection.closed and quiet and connection.pgconn.transaction_status == TransactionStatus.IDLE
 
 
 class _Limited(psycopg.AsyncConnection[tuple[Any, ...]]):

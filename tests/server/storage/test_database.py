@@ -212,6 +212,22 @@ def test_connections_that_were_in_use_when_the_pool_was_given_up_are_closed(data
     assert run(database_url, twice) <= POOL_SIZE
 
 
+def test_a_connection_that_is_returned_as_the_pool_is_given_up_is_closed(database_url: str, sql: Sql) -> None:
+    connected = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND datname = current_database()"
+    )
+
+    async def returned_too_late(database: Database) -> int:
+        async with driver(database.writers) as connection:
+            await connection.execute("SELECT 1")
+            await connection.rollback()
+            giving_up = asyncio.create_task(database._give_up(database.writers))
+        await giving_up
+        return int(sql(connected)[0][0])
+
+    assert run(database_url, returned_too_late) == 0
+
+
 def test_two_transactions_that_cannot_both_be_serial_are_both_done_in_the_end(database_url: str, noted: Any) -> None:
     both_have_read = asyncio.Event()
     reads = 0
