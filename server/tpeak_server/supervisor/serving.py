@@ -78,7 +78,8 @@ class DrainingServer(uvicorn.Server):
         protocol = cast(type[asyncio.Protocol], self._protocol) if neighbours else "httptools"
         config = uvicorn.Config(
             watch, loop="uvloop", http=protocol, ws="none", lifespan="on", log_config=None, access_log=False,
-            server_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=CLOSE_S,
+            server_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=CLOSE_S,
         )  # fmt: skip
         super().__init__(config)
         self.left_idle = False
