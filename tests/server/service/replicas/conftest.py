@@ -231,9 +231,10 @@ def _command(storm: Storm, rng: random.Random) -> Command:
         return Release(number=number, lease=lease, checkpoint=rng.choice([None, "place"]))
     if kind == "act":
         action = rng.choice(list(Action))
-        failed = [c.number for c, answer in storm.answered(Tell) if answer.state is TrialState.FAILED]
-        if action is Action.RETRY and failed:
-            number = rng.choice(failed[-REMEMBERED:])
+        # One retry there must be. Each changes the history of all proposals that saw the trial, so the rest is chance.
+        if action is Action.RETRY and not any(c.action is Action.RETRY for c, _ in storm.answered(ChangeTrial)):
+            failed = [c.number for c, answer in storm.answered(Tell) if answer.state is TrialState.FAILED]
+            number = rng.choice(failed[-REMEMBERED:] or [number])
         return ChangeTrial(request_id=key, number=number, action=action)
     state = rng.choice([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED])
     if held.host == "bad":

@@ -196,7 +196,8 @@ def test_each_replica_has_in_its_cache_what_a_fresh_one_reads(storm: Storm) -> N
 def test_every_proposal_is_drawn_again_the_same_or_the_history_says_why_not(storm: Storm) -> None:
     outcomes = Counter(str(one.replay.outcome) for one in storm.explained)
     assert {*outcomes} <= {"same", "not drawn", "history changed"}
-    assert outcomes["same"] >= 0.9 * (len(storm.explained) - outcomes["not drawn"])
+    # A retried or deleted trial excuses all proposals that saw it: how many did is chance, that most did not is not.
+    assert outcomes["same"] >= 0.75 * (len(storm.explained) - outcomes["not drawn"])
 
 
 def test_the_storm_was_one(storm: Storm) -> None:
