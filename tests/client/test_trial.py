@@ -37,6 +37,15 @@ def issued_by(server, study, **issued):
     return trial
 
 
+def with_a_report_held_back(ask, server):
+    """A trial whose report the server, which is away from then on, did not get."""
+    trial = ask()
+    server.on("POST", REPORT, httpx.ConnectError("refused"))
+    with pytest.warns(UserWarning, match="held back"):
+        trial.report(0.5, 0)
+    return trial
+
+
 def proposing(value, spec=FLOAT, name="x"):
     return {"params": {name: value}, "distributions": {name: spec}}
 
@@ -310,10 +319,7 @@ def test_reports_wait_while_the_token_is_refused(ask, server, refusal, report_re
 
 @pytest.mark.parametrize(("status", "code"), [(401, "unauthorized"), (422, "invalid_value")])
 def test_reports_held_back_that_are_refused_do_not_hold_up_the_result(ask, study, server, refusal, status, code):
-    trial = ask()
-    server.on("POST", REPORT, httpx.ConnectError("refused"))
-    with pytest.warns(UserWarning, match="held back"):
-        trial.report(0.5, 0)
+    trial = with_a_report_held_back(ask, server)
     server.on("POST", REPORT, refusal(status, code))
     with pytest.warns(UserWarning, match=f"reports of trial 0 did not arrive: .*it is {code}"):
         study.tell(trial, 0.5)
@@ -321,10 +327,7 @@ def test_reports_held_back_that_are_refused_do_not_hold_up_the_result(ask, study
 
 
 def test_reports_held_back_are_sent_before_the_result(ask, study, server, report_reply):
-    trial = ask()
-    server.on("POST", REPORT, httpx.ConnectError("refused"))
-    with pytest.warns(UserWarning, match="held back"):
-        trial.report(0.5, 0)
+    trial = with_a_report_held_back(ask, server)
     server.sent.clear()
     server.on("POST", REPORT, report_reply())
     study.tell(trial, 0.5)
@@ -332,11 +335,8 @@ def test_reports_held_back_are_sent_before_the_result(ask, study, server, report
 
 
 def test_reports_held_back_are_kept_on_disk_with_the_result(ask, study, server, spool, client, report_reply):
-    trial = ask()
-    for path in (REPORT, TELL):
-        server.on("POST", path, httpx.ConnectError("refused"))
-    with pytest.warns(UserWarning, match="held back"):
-        trial.report(0.5, 0)
+    trial = with_a_report_held_back(ask, server)
+    server.on("POST", TELL, httpx.ConnectError("refused"))
     with pytest.warns(UserWarning, match="kept in"):
         assert study.tell(trial, 0.5).value == 0.5
     server.sent.clear()
@@ -368,10 +368,7 @@ def test_more_reports_than_one_request_carries_are_all_kept_on_disk_where_they_m
 
 
 def test_a_result_waits_on_disk_behind_reports_for_a_silent_server(ask, study, server, spool, clock):
-    trial = ask()
-    server.on("POST", REPORT, httpx.ConnectError("refused"))
-    with pytest.warns(UserWarning, match="held back"):
-        trial.report(0.5, 0)
+    trial = with_a_report_held_back(ask, server)
     for step in range(1, 2001):
         trial.report(0.5, step)
     server.sent.clear()
@@ -390,10 +387,7 @@ def test_a_result_waits_on_disk_behind_reports_for_a_silent_server(ask, study, s
 
 
 def test_where_the_disk_takes_no_reports_the_result_goes_its_way(ask, study, server, spool):
-    trial = ask()
-    server.on("POST", REPORT, httpx.ConnectError("refused"))
-    with pytest.warns(UserWarning, match="held back"):
-        trial.report(0.5, 0)
+    trial = with_a_report_held_back(ask, server)
     spool.folder.touch()
     with pytest.warns(UserWarning, match="did not arrive|cannot be kept"):
         study.tell(trial, 0.5)

@@ -91,9 +91,9 @@ class Sampling:
         handing_out = study.state is StudyState.OPEN or first is not None
         wanted, share = self._wanted(history, asks) if handing_out else ([], None)
         scenes = _together(wanted)
-        ahead = first is None and alone
+        stocking = first is None and alone and share is None
         first = max([first or 0, history.clock.next_number, *(prepared.end for prepared in in_flight)])
-        stocked, beyond = self._in_stock(history, scenes, first, in_flight) if ahead and share is None else ((), 0)
+        stocked, beyond = self._in_stock(history, scenes, first, in_flight) if stocking else ((), 0)
         fitted, self._fitted = self._fitted, scenes[-1][0].view if scenes else self._fitted
         late = [
             (suggest, known_values(history.unfinished[suggest.number], history.interned, suggest.name))

@@ -195,10 +195,8 @@ class Database:
             try:
                 return await work(connection)
             finally:
-                if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                if _at_rest(connection):
                     await connection.set_autocommit(False)
-                else:
-                    await connection.close()
 
     async def _snapshot(self, stack: AsyncExitStack) -> Driver:
         """A connection that sees one snapshot until the stack is left. Pooled ones may have died meanwhile."""
@@ -294,8 +292,9 @@ async def driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
 
 def _at_rest(connection: Driver) -> bool:
     """Whether it is open, and neither in a transaction nor in a pipeline."""
-    quiet = connection.pgconn.pipeline_status == PipelineStatus.OFF
-    return not connection.closed and quiet and connection.pgconn.transaction_status == TransactionStatus.IDLE
+    if connection.closed or connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        return False
+    return connection.pgconn.transaction_status == TransactionStatus.IDLE
 
 
 class _Limited(psycopg.AsyncConnection[tuple[Any, ...]]):

@@ -74,7 +74,7 @@ class DrainingServer(uvicorn.Server):
     """
 
     def __init__(self, watch: IdleWatch, idle_timeout_s: float | None, neighbours: Neighbours | None = None) -> None:
-        # uvicorn calls it as it would call a class.
+        # uvicorn calls it as it would call a class. Nothing here asks who a proxy says that its client is.
         protocol = cast(type[asyncio.Protocol], self._protocol) if neighbours else "httptools"
         config = uvicorn.Config(
             watch, loop="uvloop", http=protocol, ws="none", lifespan="on", log_config=None, access_log=False,

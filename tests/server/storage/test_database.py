@@ -21,6 +21,7 @@ from tpeak_server.storage.database import POOL_SIZE, Database, Driver, driver
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Work = Callable[[Driver], Awaitable[Any]]
+CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND datname = current_database()"
 
 
 class Tried:
@@ -184,10 +185,6 @@ def test_a_connection_that_broke_within_a_pipeline_is_given_up_without_a_trace(
 
 
 def test_connections_that_were_in_use_when_the_pool_was_given_up_are_closed(database_url: str, sql: Sql) -> None:
-    connected = (
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND datname = current_database()"
-    )
-
     async def all_at_once(database: Database) -> None:
         together = asyncio.Barrier(POOL_SIZE)
         one_has_died = asyncio.Event()
@@ -207,23 +204,19 @@ def test_connections_that_were_in_use_when_the_pool_was_given_up_are_closed(data
     async def twice(database: Database) -> int:
         for _ in range(2):
             await all_at_once(database)
-        return int(sql(connected)[0][0])
+        return int(sql(CONNECTED)[0][0])
 
     assert run(database_url, twice) <= POOL_SIZE
 
 
 def test_a_connection_that_is_returned_as_the_pool_is_given_up_is_closed(database_url: str, sql: Sql) -> None:
-    connected = (
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tpeak' AND datname = current_database()"
-    )
-
     async def returned_too_late(database: Database) -> int:
         async with driver(database.writers) as connection:
             await connection.execute("SELECT 1")
             await connection.rollback()
             giving_up = asyncio.create_task(database._give_up(database.writers))
         await giving_up
-        return int(sql(connected)[0][0])
+        return int(sql(CONNECTED)[0][0])
 
     assert run(database_url, returned_too_late) == 0
 
